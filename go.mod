@@ -1,0 +1,3 @@
+module github.com/vedette-hub/vedette
+
+go 1.26.3

@@ -1,0 +1,57 @@
+// Package read turns the bytes of a document into what it says: statements of
+// sources, observations of looks, points of series. One file per format; a
+// format never touches the network or the store.
+package read
+
+import (
+	"io"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// Format is one kind of document, as a value.
+type Format struct {
+	Name  string // as in `--as NAME` and in file names: "kev", "nmap"
+	About string // one line for a person
+	Spec  string // where the format is defined
+	// Source is the source a document of this format comes from when nobody names one.
+	Source vedette.Source
+	// Whole documents are taken whole or not at all; of others the readable
+	// records are taken and the refused ones listed.
+	Whole bool
+	// Sniff recognises the format by the first bytes (up to 64 KiB, decompressed).
+	Sniff func(head []byte) bool
+	// Parse cuts a document into records, in the order of the document. An
+	// error of emit ends it and is returned; any other error is of the
+	// document and names where it broke.
+	Parse func(r io.Reader, emit func(Record) error) (Document, error)
+	// Say decodes the body of one record. It depends on nothing but the body,
+	// so that a rebuild can read kept bodies again.
+	Say func(body []byte) (Said, error)
+}
+
+// Record is one record of a document.
+type Record struct {
+	Where string // "line 12", "/vulnerabilities/3", "host 192.0.2.1"
+	// Body is the source's own bytes of a JSON record; for formats without one
+	// JSON value per record it is a canonical form that Say reads. Valid until emit returns.
+	Body []byte
+	Err  error // why this record is refused; Body is nil then
+}
+
+// Document is what a document says of itself.
+type Document struct {
+	Title string
+	Time  time.Time // its own time, zero when it has none
+	// Coverage is what a scanner's report says it looked at.
+	Coverage []vedette.Coverage
+}
+
+// Said is what one record says.
+type Said struct {
+	Statements   []vedette.Statement
+	Observations []vedette.Observation
+	Coverage     []vedette.Coverage
+	Points       []vedette.Point
+}
