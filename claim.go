@@ -80,3 +80,21 @@ type Claim struct {
 	Body    []byte    `json:"-"` // the source's own bytes
 	At      time.Time `json:"at"`
 }
+
+// Said is what one record of a document says: statements of objects,
+// observations of looks, points of series.
+type Said struct {
+	Statements   []Statement
+	Observations []Observation
+	Coverage     []Coverage
+	Points       []Point
+}
+
+// Head is the summary of an object at one marking: what lists and search show.
+// Details and provenance come from the claims' bodies.
+type Head struct {
+	Name     string
+	Modified time.Time
+	Fields   map[string]string // short: "title", "cvss", "exploited", ...
+	Text     string            // what full text search reads beside the name
+}

@@ -2,7 +2,8 @@ package vedette
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -91,9 +92,21 @@ type Evidence struct {
 	Marking Marking   `json:"marking"`
 }
 
-// FindingID is the public id of a finding: the hash of its key, so that a
-// rebuild finds the same one again.
-func FindingID(constituent, weakness, asset string, port int, proto, path string) string {
-	h := sha256.Sum256([]byte(strings.Join([]string{constituent, weakness, asset, strconv.Itoa(port), proto, path}, "\x00")))
-	return "F-" + hex.EncodeToString(h[:10])
+// FindingKey is the 63-bit hash of a finding's key, so that a rebuild finds the
+// same finding again. Place is the port, protocol, path and item on the asset.
+func FindingKey(constituent, weakness, asset string, port int, proto, place string) int64 {
+	h := sha256.Sum256([]byte(strings.Join([]string{constituent, weakness, asset, strconv.Itoa(port), proto, place}, "\x00")))
+	return int64(binary.BigEndian.Uint64(h[:8]) >> 1)
+}
+
+// FindingID is the public form of a finding's key.
+func FindingID(key int64) string { return fmt.Sprintf("F-%016x", key) }
+
+// ParseFindingID is the reverse of FindingID.
+func ParseFindingID(s string) (int64, error) {
+	hex, ok := strings.CutPrefix(s, "F-")
+	if k, err := strconv.ParseInt(hex, 16, 64); ok && err == nil && len(hex) == 16 {
+		return k, nil
+	}
+	return 0, Invalid("%q is not a finding id (F- and 16 hex digits)", clip(s))
 }

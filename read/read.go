@@ -49,9 +49,4 @@ type Document struct {
 }
 
 // Said is what one record says.
-type Said struct {
-	Statements   []vedette.Statement
-	Observations []vedette.Observation
-	Coverage     []vedette.Coverage
-	Points       []vedette.Point
-}
+type Said = vedette.Said
