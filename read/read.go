@@ -15,6 +15,9 @@ type Format struct {
 	Name  string // as in `--as NAME` and in file names: "kev", "nmap"
 	About string // one line for a person
 	Spec  string // where the format is defined
+	// Syntax is what it is written in, "JSON", "CSV", "XML", "YAML": an unknown
+	// document is refused with the formats of its syntax.
+	Syntax string
 	// Source is the source a document of this format comes from when nobody names one.
 	Source vedette.Source
 	// Whole documents are taken whole or not at all; of others the readable
@@ -27,7 +30,8 @@ type Format struct {
 	// document and names where it broke.
 	Parse func(r io.Reader, emit func(Record) error) (Document, error)
 	// Say decodes the body of one record. It depends on nothing but the body,
-	// so that a rebuild can read kept bodies again.
+	// so that a rebuild can read kept bodies again. A body it refuses is a
+	// refused record, as if Parse had refused it.
 	Say func(body []byte) (Said, error)
 }
 
@@ -46,6 +50,25 @@ type Document struct {
 	Time  time.Time // its own time, zero when it has none
 	// Coverage is what a scanner's report says it looked at.
 	Coverage []vedette.Coverage
+}
+
+// Read parses a document and says each record: the one loop of every caller.
+// emit gets a refused record with its Err and nothing said; of a Whole format
+// the first refused record ends the reading with an error instead.
+func (f Format) Read(r io.Reader, emit func(Record, Said) error) (Document, error) {
+	return f.Parse(r, func(rec Record) error {
+		var said Said
+		if rec.Err == nil {
+			said, rec.Err = f.Say(rec.Body)
+		}
+		if rec.Err != nil && f.Whole {
+			return vedette.Invalid("%s: %w", rec.Where, rec.Err)
+		}
+		if rec.Err != nil {
+			rec.Body = nil
+		}
+		return emit(rec, said)
+	})
 }
 
 // Said is what one record says.
