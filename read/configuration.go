@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/format/cpe"
 	"github.com/vedette-hub/vedette/format/nvd"
 )
 
@@ -43,7 +44,7 @@ func nodeGroup(nodes []nvd.Node, requires func() []vedette.Require) []vedette.Af
 			if !m.Vulnerable || !ok {
 				continue
 			}
-			key := name.anyVersion().String()
+			key := anyVersion(name).String()
 			k, known := at[key]
 			if !known {
 				if requires != nil && needs == nil {
@@ -52,7 +53,7 @@ func nodeGroup(nodes []nvd.Node, requires func() []vedette.Require) []vedette.Af
 				k = len(out)
 				at[key] = k
 				out = append(out, vedette.Affected{
-					Vendor: name.value(cpeVendor), Product: name.value(cpeProduct),
+					Vendor: name[cpe.Vendor].Text(), Product: name[cpe.Product].Text(),
 					Scheme: "cpe", CPE: key, Requires: needs,
 				})
 			}
@@ -93,7 +94,7 @@ func require(ms []nvd.Match, operator string, negate bool) (vedette.Require, boo
 	r := vedette.Require{Negate: negate, All: strings.EqualFold(operator, "AND") && len(ms) > 1}
 	for _, m := range ms {
 		if name, ok := parseCPE(m.Criteria); ok {
-			r.Any = append(r.Any, vedette.CPEMatch{CPE: name.anyVersion().String(), Range: matchRange(name, m)})
+			r.Any = append(r.Any, vedette.CPEMatch{CPE: anyVersion(name).String(), Range: matchRange(name, m)})
 		}
 	}
 	return r, len(r.Any) > 0
@@ -101,7 +102,7 @@ func require(ms []nvd.Match, operator string, negate bool) (vedette.Require, boo
 
 // matchRange is the interval of a match, or its version: "*" is any, "-" is
 // the CPE value NA and no version at all.
-func matchRange(name cpeName, m nvd.Match) vedette.Range {
+func matchRange(name cpe.Name, m nvd.Match) vedette.Range {
 	r := vedette.Range{Status: vedette.StatusAffected}
 	if m.StartIncl != "" || m.StartExcl != "" || m.EndIncl != "" || m.EndExcl != "" {
 		r.From, r.To = m.StartIncl, m.EndExcl
@@ -113,12 +114,9 @@ func matchRange(name cpeName, m nvd.Match) vedette.Range {
 		}
 		return r
 	}
-	r.Exact = name[cpeVersion]
-	if r.Exact != "*" && r.Exact != "-" {
-		r.Exact = name.value(cpeVersion)
-	}
-	if u := name[cpeUpdate]; u != "*" {
-		r.Update = cpeUnescape(u)
+	r.Exact = name[cpe.Version].Text()
+	if u := name[cpe.Update]; !u.IsAny() {
+		r.Update = u.Text()
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/format/cpe"
 	"github.com/vedette-hub/vedette/format/cve"
 	"github.com/vedette-hub/vedette/format/nvd"
 )
@@ -181,7 +182,7 @@ func cnaAffected(p cve.Product) []vedette.Affected {
 	}
 	for _, n := range products {
 		c := a
-		c.Scheme, c.Vendor, c.Product, c.CPE, c.Same = "cpe", n.value(cpeVendor), n.value(cpeProduct), n.String(), nil
+		c.Scheme, c.Vendor, c.Product, c.CPE, c.Same = "cpe", n[cpe.Vendor].Text(), n[cpe.Product].Text(), n.String(), nil
 		if c.Default == "" {
 			c.Default = vedette.StatusUnknown
 		}
@@ -218,17 +219,17 @@ var collections = map[string]struct{ scheme, name string }{
 
 // cpeProducts are the products that CPE names tell, one each, and the names
 // without versions.
-func cpeProducts(cpes []string) (products []cpeName, same []string) {
+func cpeProducts(cpes []string) (products []cpe.Name, same []string) {
 	var names adder
-	seen := map[[2]string]bool{}
+	seen := map[[2]cpe.Attr]bool{}
 	for _, s := range cpes {
 		n, ok := parseCPE(s)
 		if !ok {
 			continue
 		}
-		n = n.anyVersion()
+		n = anyVersion(n)
 		names.add(n.String())
-		key := [2]string{n[cpeVendor], n[cpeProduct]}
+		key := [2]cpe.Attr{n[cpe.Vendor], n[cpe.Product]}
 		if !seen[key] {
 			seen[key] = true
 			products = append(products, n)

@@ -3,7 +3,6 @@ package read
 import (
 	"errors"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/format/cpe"
 	"github.com/vedette-hub/vedette/safe"
 )
 
@@ -158,7 +158,7 @@ func itemOf(t *table, row []string) (listedItem, error) {
 		s.CPE = n.String()
 		fillFromCPE(&s, n)
 	}
-	if s.PURL != "" && (!strings.HasPrefix(s.PURL, "pkg:") || len(s.PURL) > maxCPE) {
+	if s.PURL != "" && (!strings.HasPrefix(s.PURL, "pkg:") || len(s.PURL) > cpe.MaxLen) {
 		return item, vedette.Invalid("purl %s is not a package URL", safe.Quote(s.PURL))
 	}
 	if s != (vedette.Software{}) && s.Product == "" && s.PURL == "" {
@@ -187,17 +187,17 @@ func itemOf(t *table, row []string) (listedItem, error) {
 }
 
 // fillFromCPE takes from a CPE name what the row left out.
-func fillFromCPE(s *vedette.Software, n cpeName) {
+func fillFromCPE(s *vedette.Software, n cpe.Name) {
 	if s.Vendor == "" {
-		s.Vendor = n.value(cpeVendor)
+		s.Vendor = n[cpe.Vendor].Text()
 	}
 	if s.Product == "" {
-		s.Product = n.value(cpeProduct)
+		s.Product = n[cpe.Product].Text()
 	}
-	if v := n[cpeVersion]; s.Version == "" && v != "*" {
-		s.Version = n.value(cpeVersion)
-		if u := n[cpeUpdate]; v != "-" && u != "*" && u != "-" {
-			s.Version += " " + cpeUnescape(u)
+	if v, u := n[cpe.Version], n[cpe.Update]; s.Version == "" && !v.IsAny() {
+		s.Version = v.Text()
+		if v != cpe.NA && !u.IsAny() && u != cpe.NA {
+			s.Version += " " + u.Text()
 		}
 	}
 }
@@ -240,6 +240,7 @@ func sayInventory(body []byte) (Said, error) {
 	}
 	var said Said
 	var last time.Time
+	undated := len(l.Rows) == 0
 	at := map[[2]string]int{}
 	for _, r := range l.Rows {
 		o := vedette.Observation{
@@ -249,6 +250,7 @@ func sayInventory(body []byte) (Said, error) {
 		if r.Software != (vedette.Software{}) {
 			o.Fact.Software = []vedette.Software{r.Software}
 		}
+		undated = undated || r.Seen.IsZero()
 		if r.Seen.After(last) {
 			last = r.Seen
 		}
@@ -260,6 +262,9 @@ func sayInventory(body []byte) (Said, error) {
 		}
 		at[place] = len(said.Observations)
 		said.Observations = append(said.Observations, o)
+	}
+	if undated {
+		last = time.Time{}
 	}
 	if !l.Partial {
 		said.Coverage = []vedette.Coverage{{Check: "inventory", At: last, Asset: l.Asset}}
@@ -303,10 +308,4 @@ func itemKey(s vedette.Software) string {
 		key = strings.ToLower(s.Vendor) + "/" + key
 	}
 	return key
-}
-
-// isAddress says whether an asset id is an address.
-func isAddress(id string) bool {
-	_, err := netip.ParseAddr(id)
-	return err == nil
 }

@@ -2,7 +2,6 @@ package read
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/vedette-hub/vedette"
@@ -17,9 +16,10 @@ import (
 //
 // What CNAs write beyond the schema is read where its meaning is plain: "*"
 // and "all versions" are any version; ">= 1.0, < 1.4" and "1.4 and earlier" are
-// intervals; "5.4.*" as an end is the end of that line. An entry that names no
-// version ("n/a", "unspecified") or speaks in words makes no range that could
-// be compared, and a version in no range is then unknown, not unaffected. An
+// intervals; "5.4.*" is that whole line and stays as it is. An
+// entry that names no version ("n/a", "unspecified") has Exact "n/a", words that
+// are no interval stay as Exact; a version in no range is then unknown, not
+// unaffected. An
 // end that cannot be known ("publication") makes the status unknown.
 
 // versions are the ranges of an entry and the status of the rest.
@@ -125,24 +125,10 @@ func upper(s string, incl bool) (to string, inclusive, known bool) {
 	case noVersion(s), low == "publication", low == "prior", strings.Contains(s, "://"):
 		return "", false, false
 	}
-	for _, wild := range []string{".*", ".x"} {
-		if line, ok := strings.CutSuffix(s, wild); ok {
-			if next, ok := nextLine(line); ok {
-				return next, false, true
-			}
-		}
+	if line, ok := cutLine(s); ok {
+		return line + ".*", true, true
 	}
 	return s, incl, true
-}
-
-// nextLine is the line after one: "5.4" -> "5.5".
-func nextLine(line string) (string, bool) {
-	i := strings.LastIndexByte(line, '.') + 1
-	n, err := strconv.ParseUint(line[i:], 10, 32)
-	if err != nil {
-		return "", false
-	}
-	return line[:i] + strconv.FormatUint(n+1, 10), true
 }
 
 func anyWord(s string) bool {
@@ -170,14 +156,9 @@ func (v *versions) single(r vedette.Range, s string) {
 		v.ranges = append(v.ranges, r)
 	case noVersion(s):
 		v.vague = true
+		r.Exact = "n/a"
+		v.ranges = append(v.ranges, r)
 	case oneVersion.MatchString(s):
-		if line, ok := cutLine(s); ok {
-			if next, ok := nextLine(line); ok {
-				r.From, r.To = line, next
-				v.add(r)
-				return
-			}
-		}
 		r.Exact = s
 		v.ranges = append(v.ranges, r)
 	default:
@@ -195,7 +176,7 @@ func cutLine(s string) (string, bool) {
 const versionText = `v?\d[\w.+~:-]*`
 
 var (
-	oneVersion = regexp.MustCompile(`^v?\d[\w.+~:-]*(?:\.\*)?$`)
+	oneVersion = regexp.MustCompile(`^` + versionText + `(?:\.\*)?$`)
 	comparison = regexp.MustCompile(`^(<=|>=|==|<|>|=)\s*(` + versionText + `)$`)
 	phrases    = []struct {
 		is   *regexp.Regexp
