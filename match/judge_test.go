@@ -1,0 +1,231 @@
+package match
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// Short forms for the tables.
+func rng(from, to string) vedette.Range {
+	r := vedette.Range{Status: vedette.StatusAffected, From: from, To: to}
+	if t, ok := strings.CutSuffix(to, "="); ok {
+		r.To, r.ToIncl = t, true
+	}
+	return r
+}
+
+func exact(v, update string) vedette.Range {
+	return vedette.Range{Status: vedette.StatusAffected, Exact: v, Update: update}
+}
+
+func ok(r vedette.Range) vedette.Range { r.Status = vedette.StatusUnaffected; return r }
+
+func cna(def vedette.Status, r ...vedette.Range) Candidate {
+	return Candidate{"cve", vedette.Affected{Vendor: "V", Product: "P", Scheme: "cna", Default: def, Ranges: r}}
+}
+
+func nvd(r ...vedette.Range) Candidate {
+	return Candidate{"nvd", vedette.Affected{Vendor: "v", Product: "p", Scheme: "cpe", CPE: "cpe:2.3:a:v:p:*:*:*:*:*:*:*:*", Ranges: r}}
+}
+
+func deb(release, pkg string, r ...vedette.Range) Candidate {
+	return Candidate{"debian", vedette.Affected{Product: pkg, Scheme: "deb", Ecosystem: "Debian:" + release, Ranges: r}}
+}
+
+func fixedIn(v string) vedette.Range {
+	return vedette.Range{Status: vedette.StatusAffected, To: v, Fixed: v}
+}
+
+func p(version string) vedette.Software { return vedette.Software{Product: "p", Version: version} }
+
+type judged struct {
+	name    string
+	sw      vedette.Software
+	ranges  []Candidate
+	verdict vedette.Verdict
+	fixed   string
+	reason  string // must be in one of the reasons
+}
+
+func runJudged(t *testing.T, cases []judged) {
+	t.Helper()
+	for _, c := range cases {
+		m := Judge(c.sw, "CVE-2024-0001", c.ranges)
+		all := strings.Join(m.Reasons, "; ")
+		if m.Verdict != c.verdict || m.Fixed != c.fixed || !strings.Contains(all, c.reason) || len(m.Reasons) == 0 {
+			t.Errorf("%s: %s, fixed %q (%s); want %s, fixed %q (..%s..)", c.name, m.Verdict, m.Fixed, all, c.verdict, c.fixed, c.reason)
+		}
+	}
+}
+
+func TestJudgeVersions(t *testing.T) {
+	one := func(c Candidate) []Candidate { return []Candidate{c} }
+	any := exact("*", "")
+	runJudged(t, []judged{
+		{"below", p("8.4p1"), one(cna("unaffected", rng("5.7", "8.5p1"))), vedette.Likely, "8.5p1", "version 8.4p1 is below 8.5p1 (cve, range 5.7 to before 8.5p1)"},
+		{"at the end", p("8.5p1"), one(cna("unaffected", rng("5.7", "8.5p1"))), vedette.NotAffected, "", "outside (cve, range 5.7 to before 8.5p1)"},
+		{"at the inclusive end", p("1.2"), one(nvd(rng("", "1.2="))), vedette.Likely, "", "not above 1.2 (nvd, range up to 1.2)"},
+		{"open end", p("9"), one(nvd(rng("8", ""))), vedette.Likely, "", "not below 8"},
+		{"default unknown", p("9"), one(cna("", rng("1", "2"))), vedette.Undetermined, "", "leaves version 9 open"},
+		{"default affected", p("9.5"), one(cna("affected", ok(rng("10", "")))), vedette.Likely, "", "not excepted"},
+		{"default affected, excepted", p("10.5"), one(cna("affected", ok(rng("10", "")))), vedette.NotAffected, "", "stated to be unaffected"},
+		{"first entry decides", p("5.10.5"), one(cna("affected", ok(rng("5.10.1", "5.10.*=")), rng("5", "6"))), vedette.NotAffected, "", "5.10.*"},
+		{"the branch ends", p("5.11.1"), one(cna("affected", ok(rng("5.10.1", "5.10.*=")), rng("5", "6"))), vedette.Likely, "6", ""},
+		{"NA is not any: range", p("-"), one(nvd(rng("", "2"))), vedette.Undetermined, "", "no version"},
+		{"NA is NA", p("-"), one(nvd(exact("-", ""))), vedette.Likely, "", "named as affected"},
+		{"NA range, real version", p("1.0"), one(nvd(exact("-", ""))), vedette.NotAffected, "", ""},
+		{"NA meets any", p("-"), one(nvd(any)), vedette.Possible, "", "no version bounds"},
+		{"unknown version", p(""), one(nvd(rng("", "2"))), vedette.Possible, "2", "version was not seen"},
+		{"unknown version, all affected", p(""), one(cna("affected")), vedette.Likely, "", "every version"},
+		{"unknown version, all named", p(""), one(cna("unaffected", any)), vedette.Likely, "", "every version"},
+		{"unknown version, NVD wildcard", p(""), one(nvd(any)), vedette.Possible, "", "not seen"},
+		{"wildcard alone", p("3.0"), one(nvd(any)), vedette.Possible, "", "no version bounds"},
+		{"partial, cut", p("9.1"), one(nvd(rng("9.1.0", "9.1.3="))), vedette.Possible, "", "not precise enough"},
+		{"partial, all inside", p("9.1"), one(nvd(rng("9.0.5", "9.2.3"))), vedette.Likely, "9.2.3", ""},
+		{"partial, single number", p("9"), one(nvd(rng("9.1.0", "9.1.3"))), vedette.Possible, "9.1.3", ""},
+		{"partial, below", p("9.1"), one(nvd(rng("9.2.1", "9.3"))), vedette.NotAffected, "", ""},
+		{"same precision", p("9.1"), one(nvd(rng("", "9.1"))), vedette.NotAffected, "", ""},
+		{"partial, exact", p("9.1"), one(nvd(exact("9.1.3", ""))), vedette.Possible, "", "not precise"},
+		{"three numbers are complete", p("2.4.49"), one(nvd(rng("", "2.4.49.1"))), vedette.Likely, "2.4.49.1", ""},
+		{"build number not seen", p("10.0.19044"), one(nvd(rng("", "10.0.19044.1889"))), vedette.Possible, "10.0.19044.1889", ""},
+		{"exact", p("2.4.49"), one(nvd(exact("2.4.48", ""), exact("2.4.49", ""))), vedette.Likely, "", "named as affected"},
+		{"not in the list", p("2.4.50"), one(nvd(exact("2.4.48", ""), exact("2.4.49", ""))), vedette.NotAffected, "", "none of 2"},
+		{"update any", p("8.4p1"), one(nvd(exact("8.4", "*"))), vedette.Likely, "", ""},
+		{"update p1", p("8.4p1"), one(nvd(exact("8.4", "p1"))), vedette.Likely, "", "version 8.4 p1"},
+		{"update p2", p("8.4p1"), one(nvd(exact("8.4", "p2"))), vedette.NotAffected, "", ""},
+		{"update none", p("8.4p1"), one(nvd(exact("8.4", "-"))), vedette.NotAffected, "", ""},
+		{"update not seen", p("8.4"), one(nvd(exact("8.4", "p1"))), vedette.Possible, "", ""},
+		{"update inside an inclusive end", p("8.4p1"), one(nvd(rng("", "8.4="))), vedette.Likely, "", ""},
+		{"beta of the named version", p("2.0-beta2"), one(nvd(exact("2.0", "beta2"))), vedette.Likely, "", ""},
+		{"git", p("1.2"), one(cna("", vedette.Range{Status: "affected", From: "0", To: "da39a3ee5e6b4b0d3255bfef95601890afd80709", Type: "git"})), vedette.Undetermined, "", "commits"},
+		{"other train", p("15.2(7)E3"), one(nvd(rng("15.2(7)s1", "15.2(7)s4"))), vedette.Undetermined, "", "cannot be ordered"},
+		{"words: GitHub", p("3.1.2"), one(cna("", exact(">= 3.0, < 3.1.5", ""))), vedette.Likely, "3.1.5", "range 3.0 to before 3.1.5"},
+		{"words: before", p("5.3"), one(cna("", exact("before 5.4", ""))), vedette.Likely, "5.4", ""},
+		{"words: and earlier", p("1.2"), one(cna("", exact("v1.2 and earlier", ""))), vedette.Likely, "", ""},
+		{"words: to", p("1.5.1"), one(cna("unaffected", exact("1.0 to 1.4", ""))), vedette.NotAffected, "", ""},
+		{"words: branch", p("5.3.1"), one(cna("unaffected", exact("5.x", ""))), vedette.Likely, "", ""},
+		{"words: not understood", p("5.3"), one(cna("unaffected", exact("5.4 on Tuesdays", ""))), vedette.Undetermined, "", ""},
+		{"placeholder", p("5.3"), one(cna("", exact("unspecified", ""))), vedette.Possible, "", "names no version"},
+		{"nothing", p("1"), nil, vedette.Undetermined, "", "no source"},
+		{"CPE version", vedette.Software{Product: "p", CPE: "cpe:/a:v:p:8.4:p1"}, one(nvd(rng("", "8.5"))), vedette.Likely, "8.5", "8.4p1"},
+		{"PyPI", vedette.Software{Product: "django", Version: "3.2rc1", Ecosystem: "PyPI"},
+			one(Candidate{"osv", vedette.Affected{Product: "django", Scheme: "pypi", Ecosystem: "PyPI", Ranges: []vedette.Range{fixedIn("3.2")}}}), vedette.Likely, "3.2", ""},
+		{"other ecosystem", vedette.Software{Product: "x", Version: "1", Ecosystem: "PyPI"},
+			one(Candidate{"osv", vedette.Affected{Product: "x", Scheme: "npm", Ecosystem: "npm", Ranges: []vedette.Range{fixedIn("2")}}}), vedette.Undetermined, "", "other ecosystems"},
+	})
+}
+
+func TestJudgeDistro(t *testing.T) {
+	banner := func(version, pkg string) vedette.Software {
+		return vedette.Software{Product: "openssh", Version: version, Distro: "debian:11", PackageVersion: pkg}
+	}
+	up := cna("unaffected", rng("5.7", "8.5p1"))
+	tracker := deb("11", "openssh", fixedIn("1:8.4p1-5+deb11u3"))
+	other := deb("12", "openssh", vedette.Range{Status: vedette.StatusAffected, From: "0"})
+	noRelease := vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "debian"}
+	inferred := vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "debian", PackageVersion: "8.4p1-5+deb11u2"}
+	ubuntu := vedette.Software{Product: "openssh", Version: "8.9p1", Distro: "ubuntu", PackageVersion: "8.9p1-3ubuntu0.10"}
+	usn := Candidate{"osv", vedette.Affected{Product: "openssh", Scheme: "deb", Ecosystem: "Ubuntu:22.04:LTS", Ranges: []vedette.Range{fixedIn("1:8.9p1-3ubuntu0.10")}}}
+	pro := usn
+	pro.Affected.Ecosystem = "Ubuntu:Pro:22.04:LTS"
+	host := vedette.Software{Product: "openssh-server", Version: "1:8.4p1-5+deb11u2", Ecosystem: "Debian:11"}
+	php := vedette.Software{Product: "PHP", Version: "8.2.7", Distro: "debian:12", PackageVersion: "8.2.7-1~deb12u1"}
+	runJudged(t, []judged{
+		{"fixed", banner("8.4p1", "1:8.4p1-5+deb11u3"), []Candidate{up, tracker, other}, vedette.FixedByBackport, "1:8.4p1-5+deb11u3", "has the fix"},
+		{"fixed, no epoch", banner("8.4p1", "8.4p1-5+deb11u3"), []Candidate{up, tracker}, vedette.FixedByBackport, "1:8.4p1-5+deb11u3", "without the epoch"},
+		{"not yet", banner("8.4p1", "8.4p1-5+deb11u2"), []Candidate{up, tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", "below the fixed"},
+		{"open", banner("8.4p1", "8.4p1-5+deb11u2"), []Candidate{up, deb("11", "openssh", rng("0", ""))}, vedette.Likely, "", "not fixed"},
+		{"not affected there", banner("8.4p1", "8.4p1-5"), []Candidate{up, deb("11", "openssh", ok(exact("*", "")))}, vedette.NotAffected, "", "not affected"},
+		{"never affected", banner("8.4p1", "8.4p1-5"), []Candidate{up, deb("11", "openssh", fixedIn("0"))}, vedette.NotAffected, "", "no version"},
+		{"undecided", banner("8.4p1", "8.4p1-5"), []Candidate{up, deb("11", "openssh", vedette.Range{Status: vedette.StatusUnknown, Exact: "*"})}, vedette.Undetermined, "", "not decided"},
+		{"no tracker", banner("8.4p1", "8.4p1-5"), []Candidate{up}, vedette.Undetermined, "", "Debian backports fixes; no tracker data for package openssh"},
+		{"no tracker, outside", banner("8.7p1", "8.7p1-1"), []Candidate{up}, vedette.NotAffected, "", "outside"},
+		{"only another release", banner("8.4p1", "8.4p1-5"), []Candidate{up, other}, vedette.Undetermined, "", "in release 11"},
+		{"inferred release", inferred, []Candidate{up, tracker, other}, vedette.Likely, "1:8.4p1-5+deb11u3", "names Debian 11"},
+		{"release unknown, releases differ", noRelease, []Candidate{up, other, tracker}, vedette.Undetermined, "", "releases differ"},
+		{"no revision, same upstream", banner("8.4p1", ""), []Candidate{tracker}, vedette.Undetermined, "1:8.4p1-5+deb11u3", "no package revision"},
+		{"no revision, older upstream", banner("7.9p1", ""), []Candidate{tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", "upstream version"},
+		{"no revision, newer upstream", banner("8.7p1", ""), []Candidate{tracker}, vedette.FixedByBackport, "1:8.4p1-5+deb11u3", ""},
+		{"Ubuntu", ubuntu, []Candidate{up, usn}, vedette.FixedByBackport, "1:8.9p1-3ubuntu0.10", ""},
+		{"Ubuntu Pro only", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "ubuntu:22.04"}, []Candidate{up, pro}, vedette.Undetermined, "", "Ubuntu backports"},
+		{"no tracker at all", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "raspbian"}, []Candidate{up, tracker}, vedette.Undetermined, "", "raspbian backports"},
+		{"inventory", host, []Candidate{up, tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", ""},
+		{"package of the version", php, []Candidate{deb("12", "php7.4", fixedIn("7.4.9-1")), deb("12", "php8.2", fixedIn("8.2.20-1~deb12u1"))}, vedette.Likely, "8.2.20-1~deb12u1", ""},
+		{"tracker is not for others", p("8.4p1"), []Candidate{tracker}, vedette.Undetermined, "", "packaging"},
+	})
+}
+
+func TestJudgeDisagreement(t *testing.T) {
+	narrow := func(attrs string, r ...vedette.Range) Candidate {
+		c := nvd(r...)
+		c.Affected.CPE = "cpe:2.3:a:v:p:*:*:" + attrs
+		return c
+	}
+	named := func(cpe string) vedette.Software { return vedette.Software{Product: "p", Version: "1.5", CPE: cpe} }
+	windows := cna("unaffected", rng("1", "2"))
+	windows.Affected.Platforms = []string{"Windows"}
+	second := nvd(rng("", "2"))
+	second.Affected.Requires = []vedette.Require{{Any: []vedette.CPEMatch{{CPE: "cpe:2.3:o:v:os:*:*:*:*:*:*:*:*"}}}}
+	runJudged(t, []judged{
+		{"agree", p("1.5"), []Candidate{nvd(rng("", "2=")), cna("unaffected", rng("1", "2.0.1"))}, vedette.Likely, "2.0.1", "nvd"},
+		{"the vendor contradicts NVD", p("1.5"), []Candidate{nvd(rng("", "2")), cna("unaffected", rng("1.6", "2"))}, vedette.Possible, "2", "the sources disagree: nvd says affected, cve says not"},
+		{"the vendor leaves it open", p("1.5"), []Candidate{nvd(rng("", "2")), cna("", rng("1.6", "2"))}, vedette.Likely, "2", ""},
+		{"NVD contradicts the vendor", p("1.5"), []Candidate{nvd(rng("1.6", "2")), cna("unaffected", rng("1", "2"))}, vedette.Likely, "2", "outside (nvd"},
+		{"wildcard against ranges", p("2.5"), []Candidate{nvd(exact("*", "")), cna("unaffected", rng("1", "2"))}, vedette.NotAffected, "", "names versions"},
+		{"wildcard alone", p("2.5"), []Candidate{nvd(exact("*", "")), cna("", rng("1", "2"))}, vedette.Possible, "", "no version bounds"},
+		{"placeholder against ranges", p("2.5"), []Candidate{cna("", exact("n/a", "")), nvd(rng("", "2"))}, vedette.NotAffected, "", ""},
+		{"one source, two entries", p("1.5"), []Candidate{nvd(rng("3", "4")), nvd(rng("", "2"))}, vedette.Likely, "2", ""},
+		{"without condition first", p("1.5"), []Candidate{second, nvd(rng("", "2"))}, vedette.Likely, "2", ""},
+		{"target not seen", p("1.5"), []Candidate{narrow("*:*:*:wordpress:*:*", rng("", "2"))}, vedette.Possible, "2", "target software wordpress"},
+		{"target equal", named("cpe:2.3:a:v:p:1.5:*:*:*:*:wordpress:*:*"), []Candidate{narrow("*:*:*:wordpress:*:*", rng("", "2"))}, vedette.Likely, "2", ""},
+		{"target other", named("cpe:2.3:a:v:p:1.5:*:*:*:*:joomla:*:*"), []Candidate{narrow("*:*:*:wordpress:*:*", rng("", "2"))}, vedette.NotAffected, "", "wordpress"},
+		{"edition", p("1.5"), []Candidate{narrow("*:*:enterprise:*:*:*", rng("", "2"))}, vedette.Possible, "2", "enterprise"},
+		{"no edition", p("1.5"), []Candidate{narrow("-:*:*:*:*:*", rng("", "2"))}, vedette.Likely, "2", ""},
+		{"language does not count", p("1.5"), []Candidate{narrow("*:de:*:*:*:*", rng("", "2"))}, vedette.Likely, "2", ""},
+		{"hardware is not software", named("cpe:2.3:h:v:p:1.5:*:*:*:*:*:*:*"), []Candidate{{"nvd", vedette.Affected{Scheme: "cpe", CPE: "cpe:2.3:a:v:q:*:*:*:*:*:*:*:*", Ranges: []vedette.Range{rng("", "2")}}}}, vedette.NotAffected, "", "part"},
+		{"platform not seen", p("1.5"), []Candidate{windows}, vedette.Possible, "2", "limits it to Windows"},
+	})
+}
+
+func TestRequires(t *testing.T) {
+	c := nvd(rng("", "2"))
+	c.Affected.Requires = []vedette.Require{{Any: []vedette.CPEMatch{{CPE: "cpe:2.3:o:v:os:*:*:*:*:*:*:*:*"}}}}
+	if m := Judge(p("1"), "CVE-2024-0001", []Candidate{c}); len(m.Requires) != 1 || m.Source != "nvd" || m.Weakness != "CVE-2024-0001" || m.Software.Product != "p" {
+		t.Errorf("match = %+v", m)
+	}
+}
+
+func TestByCheck(t *testing.T) {
+	for _, c := range []struct {
+		v     vedette.Verdict
+		check string
+		want  vedette.Verdict
+	}{
+		{vedette.Likely, "inventory", vedette.Confirmed}, {vedette.Possible, "inventory", vedette.Possible}, {vedette.Likely, "nmap", vedette.Likely},
+		{vedette.Likely, "declared", vedette.DeclaredOnly}, {vedette.Possible, "declared", vedette.DeclaredOnly}, {vedette.NotAffected, "declared", vedette.NotAffected},
+		{vedette.FixedByBackport, "inventory", vedette.FixedByBackport},
+	} {
+		if got := ByCheck(c.v, c.check); got != c.want {
+			t.Errorf("ByCheck(%s, %s) = %s, want %s", c.v, c.check, got, c.want)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	sw := vedette.Software{Vendor: "apache", Product: "http_server", Version: "2.4.49", CPE: "cpe:2.3:a:apache:http_server:2.4.49:*:*:*:*:*:*:*"}
+	in := nvd(rng("2.4.0", "2.4.50"))
+	out := nvd(rng("2.2.0", "2.2.34"), rng("2.4.0", "2.4.27"))
+	for _, c := range []struct {
+		name string
+		list []Candidate
+	}{{"inside", []Candidate{in}}, {"outside", []Candidate{out}}, {"cna+nvd", []Candidate{cna("unaffected", rng("2.4.0", "2.4.50")), in}}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Judge(sw, "CVE-2024-0001", c.list)
+			}
+		})
+	}
+}
