@@ -12,7 +12,13 @@ var All = []Format{
 	cveRecords,
 	kevJSON,
 	kevCSV,
+	euKEV,
+	euvdMapping,
+	epssScores,
+	nvdPage,
+	nvdOverrides,
 	inventory,
+	exploitedBy,
 }
 
 // SniffSize is how many bytes Sniff wants to see.

@@ -23,6 +23,9 @@ var realFiles = []realFile{
 	{"vuln/cve5-cited-by-certeu.jsonl.gz", "cve", 155, 0},
 	{"vuln/kev-2025-02-25.json.gz", "kev", 1280, 0},
 	{"vuln/kev-2025-02-25.csv.gz", "kev-csv", 1280, 0},
+	{"vuln/epss_scores-2025-02-23.csv.gz", "epss", 278742, 0},
+	{"vuln/nvd-2.0-fixtures.json.gz", "nvd", 71, 2}, // two ids of the fixtures are none,
+	{"vuln/nvd-cpe-configurations-anchore.jsonl.gz", "nvd-overrides", 17731, 0},
 }
 
 func realData(t testing.TB) string {
