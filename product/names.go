@@ -29,11 +29,17 @@ func Names(sw vedette.Software) []vedette.ProductName {
 	return out
 }
 
-// FromAffected lists the normalised names under which a source states a range.
+// FromAffected lists the normalised names under which a source states a range:
+// its own name, and the CPE names it gives for this very entry. So the ranges
+// of "Exchange Server 2019 CU 13" are found under the CPE product without an
+// alias that would make all editions one product everywhere.
 func FromAffected(a vedette.Affected) []vedette.ProductName {
 	var out names
 	out.add(vedette.ProductName{Scheme: a.Scheme, Vendor: a.Vendor, Product: a.Product})
 	out.cpe(a.CPE)
+	for _, s := range a.Same {
+		out.cpe(s)
+	}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package product
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -156,5 +157,88 @@ func TestClasses(t *testing.T) {
 	}
 	if all := c.All(name("e")); len(all) != 1 || c.Members(-1) != nil || c.Same(name(""), name("")) {
 		t.Errorf("a name without an alias is not alone: %v", all)
+	}
+}
+
+func TestStated(t *testing.T) {
+	v := vedette.Vulnerability{ID: "CVE-2024-0001", Affected: []vedette.Affected{
+		{Scheme: "cna", Vendor: "Example Widgets", Product: "Turbo Encabulator Suite", Same: []string{"cpe:2.3:a:example:turbo_encabulator:1:*:*:*:*:*:*:*", "cpe:2.3:a:example:turbo_encabulator:2:*:*:*:*:*:*:*"}},
+		{Scheme: "cna", Vendor: "Chipmaker", Product: "MT1234", Same: []string{"cpe:2.3:o:google:android:12:*:*:*:*:*:*:*"}},
+		{Scheme: "cna", Vendor: "Example", Product: "Two", Same: []string{"cpe:2.3:a:example:two_a:1:*:*:*:*:*:*:*", "cpe:2.3:a:example:two_b:1:*:*:*:*:*:*:*"}},
+		{Scheme: "cna", Vendor: "Example", Product: "Box 10", Same: []string{"cpe:2.3:a:example:box:*:*:*:*:*:*:*:*"}},
+		{Scheme: "cna", Vendor: "Example", Product: "Box 11", Same: []string{"cpe:2.3:a:example:box:*:*:*:*:*:*:*:*"}},
+		{Scheme: "cna", Vendor: "Example", Product: "Plain", Same: []string{"cpe:2.3:a:example:plain:*:*:*:*:*:*:*:*"}},
+	}}
+	got := Stated(v)
+	if len(got) != 2 || got[0].Proposed || got[0].To.String() != "example/turbo_encabulator" || !got[1].Proposed || got[0].Reason != "stated by the CNA of CVE-2024-0001 beside its CPE" {
+		t.Errorf("Stated = %+v", got)
+	}
+}
+
+func TestKin(t *testing.T) {
+	name := func(v, p string) vedette.ProductName { return vedette.ProductName{Vendor: v, Product: p} }
+	for _, c := range []struct {
+		a, b vedette.ProductName
+		want bool
+	}{
+		{name("curl", "libcurl"), name("haxx", "libcurl"), true},
+		{name("golangorg", "crypto"), name("golang", "crypto"), true},
+		{name("a", "vpn"), name("b", "vpn"), false},
+		{name("example", "box_10"), name("example", "box"), false},
+		{name("example", "box_server"), name("example", "box"), false},
+		{name("example", "box_suite"), name("example", "box"), true},
+		{name("chipmaker", "mt1234"), name("google", "android"), false},
+	} {
+		if Kin(c.a, c.b) != c.want || Kin(c.b, c.a) != c.want {
+			t.Errorf("Kin(%s, %s) is not %t", c.a, c.b, c.want)
+		}
+	}
+}
+
+func TestDoubt(t *testing.T) {
+	name := func(s string) vedette.ProductName { return vedette.ProductName{Product: s} }
+	list := []vedette.Alias{{From: name("a"), To: name("b")}, {From: name("c"), To: name("d")}, {From: name("a"), To: name("e")}}
+	got := Doubt(list)
+	if !got[0].Proposed || got[1].Proposed || !got[2].Proposed || list[0].Proposed {
+		t.Errorf("Doubt = %+v", got)
+	}
+}
+
+func TestPropose(t *testing.T) {
+	use := func(v, p string, cve ...string) NameUse {
+		return NameUse{Name: vedette.ProductName{Scheme: "cpe", Vendor: v, Product: p}, Weaknesses: cve}
+	}
+	known := []NameUse{use("example", "turbo_encabulator", "CVE-2024-0001"), use("examplewidgets", "turboencabulator", "CVE-2024-0001"),
+		use("", "turbo encabulator"), use("acme", "vpn"), use("zenith", "vpn"), use("example", "box_10"), use("example", "box_11"),
+		use("example", "gyroscope"), use("example", "gyroscop")}
+	got := Propose(known, nil)
+	pairs := map[string]float64{}
+	for i, p := range got {
+		if !p.Alias.Proposed || len(p.Reasons) == 0 || p.Weight <= 0 || p.Weight >= 1 || i > 0 && p.Weight > got[i-1].Weight {
+			t.Errorf("proposal %+v", p)
+		}
+		pairs[p.Alias.From.String()+" "+p.Alias.To.String()] = p.Weight
+	}
+	if len(pairs) != 4 || pairs["example/turbo_encabulator examplewidgets/turboencabulator"] < 0.8 || pairs["example/gyroscope example/gyroscop"] == 0 {
+		t.Errorf("proposals: %v", pairs)
+	}
+	joined := NewClasses([]vedette.Alias{{From: known[0].Name, To: known[1].Name}, {From: known[0].Name, To: known[2].Name}})
+	if left := Propose(known, joined); len(left) != 1 {
+		t.Errorf("proposals between joined names: %+v", left)
+	}
+}
+
+func TestRecog(t *testing.T) {
+	const doc = `<?xml version="1.0"?><fingerprints><fingerprint pattern="x">
+		<param pos="0" name="service.vendor" value="Example Widgets"/><param pos="0" name="service.product" value="Turbo"/>
+		<param pos="1" name="service.version"/><param pos="0" name="service.cpe23" value="cpe:/a:example:turbo:{service.version}"/>
+		<param pos="0" name="os.vendor" value="Example"/><param pos="0" name="os.product" value="{os.x}"/><param pos="0" name="os.cpe23" value="cpe:/o:example:{os.x}"/>
+		</fingerprint></fingerprints>`
+	got, err := Recog("f.xml", strings.NewReader(doc))
+	if err != nil || len(got) != 1 || got[0].From.String() != "examplewidgets/turbo" || got[0].To.String() != "example/turbo" || got[0].Proposed {
+		t.Errorf("Recog = %+v, %v", got, err)
+	}
+	if _, err := Recog("f.xml", strings.NewReader("<fingerprints><fingerprint>")); err == nil {
+		t.Error("a cut file was read")
 	}
 }
