@@ -17,6 +17,9 @@ var All = []Format{
 	epssScores,
 	nvdPage,
 	nvdOverrides,
+	debianTracker,
+	osvRecords,
+	osvYAML,
 	inventory,
 	exploitedBy,
 }

@@ -26,6 +26,8 @@ var realFiles = []realFile{
 	{"vuln/epss_scores-2025-02-23.csv.gz", "epss", 278742, 0},
 	{"vuln/nvd-2.0-fixtures.json.gz", "nvd", 71, 2}, // two ids of the fixtures are none,
 	{"vuln/nvd-cpe-configurations-anchore.jsonl.gz", "nvd-overrides", 17731, 0},
+	{"vuln/osv-go.tar.gz", "osv", 2537, 0},
+	{"vuln/osv-pypi-yaml.tar.gz", "osv-yaml", 1629, 0},
 }
 
 func realData(t testing.TB) string {
