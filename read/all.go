@@ -20,6 +20,7 @@ var All = []Format{
 	debianTracker,
 	osvRecords,
 	osvYAML,
+	nmapReport,
 	inventory,
 	exploitedBy,
 }

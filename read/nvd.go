@@ -23,7 +23,7 @@ var nvdPage = Format{
 	},
 	Sniff: func(head []byte) bool {
 		s := shapeOf(head)
-		return s.kind == '{' && s.has("vulnerabilities") && s.inner["vulnerabilities"]["cve"] || s.text["format"] == "NVD_CVE"
+		return s.text["format"] == "NVD_CVE" || s.inner["vulnerabilities"]["cve/id"]
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		var doc Document
