@@ -89,6 +89,7 @@ type Evidence struct {
 	Closed  time.Time `json:"closed,omitzero"`
 	Fact    Fact      `json:"fact"`
 	Match   Match     `json:"match"`
+	Exposed *bool     `json:"exposed,omitempty"` // reachable from public networks; nil unknown
 	Marking Marking   `json:"marking"`
 }
 

@@ -120,9 +120,20 @@ func (m Marking) Join(o Marking) Marking {
 	return Marking{
 		TLP:        max(m.TLP, o.TLP),
 		PAP:        max(m.PAP, o.PAP),
-		Originator: union(m.Originator, o.Originator, ","),
+		Originator: originators(m, o),
 		Audience:   m.Audience.And(o.Audience),
 	}
+}
+
+// originators: nobody has to consent to the sharing of what is public already.
+func originators(a, b Marking) string {
+	switch {
+	case a.TLP <= TLPClear && b.TLP > TLPClear:
+		return b.Originator
+	case b.TLP <= TLPClear && a.TLP > TLPClear:
+		return a.Originator
+	}
+	return union(a.Originator, b.Originator, ",")
 }
 
 // Audience is a conjunction of groups of readers: "org:alpha|person:ana&org:bravo"

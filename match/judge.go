@@ -173,13 +173,13 @@ func stronger(a, b *opinion) bool {
 	if x, y := a.c.Affected.Scheme == "cna", b.c.Affected.Scheme == "cna"; x != y {
 		return x
 	}
-	return fixOf(a) != "" && fixOf(b) == ""
+	return a.fix() != "" && b.fix() == ""
 }
 
 func (j *judging) conclude(m *vedette.Match, said []opinion, best, against *opinion) {
 	m.Verdict, m.Source = best.verdict, best.c.Source
 	m.Reasons = append(m.Reasons, j.sentence(best))
-	m.Fixed = fixOf(best)
+	m.Fixed = j.fixOf(best)
 	m.Requires = best.c.Affected.Requires
 	for i := range said {
 		o := &said[i]
@@ -190,7 +190,7 @@ func (j *judging) conclude(m *vedette.Match, said []opinion, best, against *opin
 			m.Reasons = append(m.Reasons, j.sentence(o))
 		}
 		if m.Fixed == "" && o.verdict == vedette.Likely {
-			m.Fixed = fixOf(o)
+			m.Fixed = j.fixOf(o)
 		}
 	}
 	if against == nil || against.c == best.c {
@@ -209,8 +209,8 @@ func (j *judging) conclude(m *vedette.Match, said []opinion, best, against *opin
 	}
 }
 
-// fixOf is the version that fixes on the branch of the range that decided.
-func fixOf(o *opinion) string {
+// fix is the version that fixes on the branch of the range that decided.
+func (o *opinion) fix() string {
 	if o.at == nil || o.at.Status != vedette.StatusAffected {
 		return ""
 	}
@@ -221,6 +221,35 @@ func fixOf(o *opinion) string {
 		return o.at.To
 	}
 	return ""
+}
+
+// fixOf is the version that fixes: of the range that decided, else the lowest
+// later version that the source calls unaffected.
+func (j *judging) fixOf(o *opinion) string {
+	if f := o.fix(); f != "" || j.v.text == "" || j.v.text == "-" {
+		return f
+	}
+	a, best := &o.c.Affected, ""
+	for i := range a.Ranges {
+		r := &a.Ranges[i]
+		from := r.From
+		if r.Exact != "" {
+			from = r.Exact
+		}
+		if r.Status != vedette.StatusUnaffected || isFirst(from) || r.FromExcl || r.Type == "git" {
+			continue
+		}
+		if c, short, ok := j.v.compare(a.Ecosystem, from); !ok || c >= 0 || short {
+			continue
+		}
+		if best != "" {
+			if c, err := Compare(a.Ecosystem, from, best); err != nil || c >= 0 {
+				continue
+			}
+		}
+		best = from
+	}
+	return best
 }
 
 // ByCheck weighs who looked: the host's own inventory confirms what a banner

@@ -143,9 +143,50 @@ func (j *judging) lookVersion(o *opinion) {
 		o.verdict, o.wild, o.at, o.unseen = vedette.Possible, true, mute, "the source names no version"
 	case j.v.text == "-" && len(a.Ranges) > 0:
 		o.verdict, o.said = vedette.Undetermined, "the software is said to have no version, the source names versions ("+o.c.Source+")"
+	case a.Default == vedette.StatusAffected && exceptions(a.Ranges) == 0 && len(a.Ranges) > 0:
+		j.lookRedundant(o)
 	default:
 		j.statusOf(o, defaultOf(a))
 	}
+}
+
+// exceptions counts the ranges that are not affected.
+func exceptions(ranges []vedette.Range) int {
+	n := 0
+	for i := range ranges {
+		if ranges[i].Status != vedette.StatusAffected {
+			n++
+		}
+	}
+	return n
+}
+
+// lookRedundant: some CNAs list affected ranges and call all other versions
+// affected as well. Taken by the letter, the fixed version itself is affected;
+// so a version above the end of a range is left open, one below is possible.
+func (j *judging) lookRedundant(o *opinion) {
+	a := &o.c.Affected
+	for i := range a.Ranges {
+		r := &a.Ranges[i]
+		if r.Exact != "" {
+			r = readText(r)
+		}
+		end := r.To
+		if r.Exact != "" {
+			end = r.Exact
+		}
+		if isLast(end) {
+			continue
+		}
+		base, _ := cutWild(end)
+		if c, _, ok := j.v.compare(a.Ecosystem, base); !ok || c >= 0 {
+			o.verdict = vedette.Undetermined
+			o.said = "the source calls every version affected that it does not list, but lists no exception, and version " + j.v.text +
+				" is beyond an affected range (" + o.c.Source + ", " + rangeText(r) + ")"
+			return
+		}
+	}
+	o.verdict, o.unseen = vedette.Possible, "version "+j.v.text+" is older than the listed ranges, and the source calls other versions affected"
 }
 
 func cannotOrder(version, source string, r *vedette.Range) string {
@@ -185,7 +226,7 @@ func (j *judging) sentence(o *opinion) string {
 	case o.verdict == vedette.Likely && o.at != nil:
 		return sayInside(j.v.text, src, o.at)
 	case o.verdict == vedette.Likely:
-		return "every version that is not excepted is affected (" + src + ")"
+		return "version " + j.v.text + " is not among the exceptions, and every other version is affected (" + src + ")"
 	case o.verdict == vedette.NotAffected && o.at != nil:
 		return "version " + j.v.text + " is stated to be unaffected (" + src + ", " + rangeText(o.at) + ")"
 	case o.verdict == vedette.NotAffected:

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// Commands is the table of commands: noun, then verb. Each has a row in
+// policy.Table of the same name.
+type Commands struct {
+	Globals `embed:""`
+
+	Import      importCmd `cmd:"" help:"Take in files of any known format."`
+	Constituent struct {
+		Apply constituentApply `cmd:"" help:"Make the constituency what a file says, with a diff."`
+		List  constituentList  `cmd:"" help:"List constituents; -o json gives the file back."`
+		Show  constituentShow  `cmd:"" help:"Show one constituent."`
+	} `cmd:"" help:"Who we protect."`
+	CVE struct {
+		List cveList `cmd:"" help:"List vulnerabilities, newest first."`
+		Show cveShow `cmd:"" help:"Show the join: who says it is exploited, whom it touches, why, until when."`
+	} `cmd:"" name:"cve" help:"Vulnerabilities."`
+	Finding struct {
+		List findingList `cmd:"" help:"List findings."`
+		Show findingShow `cmd:"" help:"Show one finding with its evidence."`
+	} `cmd:"" help:"Weaknesses on assets."`
+	User struct {
+		Add     userAdd     `cmd:"" help:"Add a person, or change the rights of one."`
+		List    userList    `cmd:"" help:"List persons."`
+		Disable userDisable `cmd:"" help:"Take all rights of a person away."`
+	} `cmd:"" help:"Persons."`
+	Token struct {
+		Add    tokenAdd    `cmd:"" help:"Make a token; its secret is printed once."`
+		List   tokenList   `cmd:"" help:"List tokens, without secrets."`
+		Revoke tokenRevoke `cmd:"" help:"End a token."`
+	} `cmd:"" help:"Credentials of programs."`
+	Audit struct {
+		List   auditList   `cmd:"" help:"List what was done, newest first."`
+		Verify auditVerify `cmd:"" help:"Check the hash chain over what was done."`
+	} `cmd:"" help:"The record of what was done."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type versionCmd struct{}
+
+func (versionCmd) storeless() {}
+
+// Run prints the version of the build.
+func (versionCmd) Run(r *run) error {
+	version, revision := "(unknown)", ""
+	if b, ok := debug.ReadBuildInfo(); ok {
+		version = b.Main.Version
+		for _, s := range b.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	if r.Output == "json" {
+		return r.json(map[string]string{"version": version, "revision": revision})
+	}
+	_, err := fmt.Fprintln(r.out, "vedette", version, revision)
+	return err
+}

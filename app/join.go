@@ -1,0 +1,347 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/knowledge"
+	"github.com/vedette-hub/vedette/match"
+	"github.com/vedette-hub/vedette/product"
+	"github.com/vedette-hub/vedette/store"
+	"github.com/vedette-hub/vedette/triage"
+)
+
+// Join is the answer to "what does this vulnerability mean to those we
+// protect": as the reader may know it.
+type Join struct {
+	ID            string                 `json:"id"`
+	Aliases       []string               `json:"aliases,omitempty"`
+	Title         string                 `json:"title,omitempty"`
+	Description   string                 `json:"description,omitempty"`
+	Published     time.Time              `json:"published,omitzero"`
+	Modified      time.Time              `json:"modified,omitzero"`
+	Withdrawn     bool                   `json:"withdrawn,omitempty"`
+	CVSS          []vedette.CVSS         `json:"cvss,omitempty"`
+	EPSS          []vedette.Point        `json:"epss,omitempty"` // oldest first
+	SSVC          *vedette.SSVC          `json:"ssvc,omitempty"`
+	CWE           []string               `json:"cwe,omitempty"`
+	Exploited     []vedette.Exploitation `json:"exploited"`
+	Actors        []JoinActor            `json:"actors"`
+	Constituents  []JoinConstituent      `json:"constituents"`
+	LeftOut       []JoinHost             `json:"left_out"` // looked at, and no finding
+	Shared        []vedette.Finding      `json:"shared,omitempty"`
+	Solutions     []string               `json:"solutions,omitempty"`
+	Workarounds   []string               `json:"workarounds,omitempty"`
+	References    []vedette.Reference    `json:"references,omitempty"`
+	Sources       []JoinSource           `json:"sources"`
+	Marking       string                 `json:"marking"` // of all of it together
+	vulnerability vedette.Vulnerability
+}
+
+// JoinSource is who says something of the vulnerability.
+type JoinSource struct {
+	Name        string    `json:"name"`
+	Says        string    `json:"says"`
+	Since       time.Time `json:"since,omitzero"`
+	Closed      time.Time `json:"closed,omitzero"`
+	Reliability string    `json:"reliability,omitempty"`
+	Marking     string    `json:"marking"`
+}
+
+// JoinActor is who uses the vulnerability, and who says so.
+type JoinActor struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Source string `json:"source"`
+}
+
+// JoinConstituent is one constituent that is touched, with its decision.
+type JoinConstituent struct {
+	ID         string          `json:"id"`
+	Name       string          `json:"name"`
+	Decision   triage.Decision `json:"decision"`
+	Asserted   time.Time       `json:"asserted,omitzero"` // first assertion of exploitation
+	Observed   time.Time       `json:"observed,omitzero"` // first observation of an affected host
+	ClockStart time.Time       `json:"clock_start,omitzero"`
+	Deadline   time.Time       `json:"deadline,omitzero"`
+	Hosts      []JoinHost      `json:"hosts"`
+}
+
+// JoinHost is one place with what matching concluded of it.
+type JoinHost struct {
+	Constituent string           `json:"constituent,omitempty"`
+	Asset       string           `json:"asset,omitempty"`
+	Port        int              `json:"port,omitempty"`
+	Proto       string           `json:"proto,omitempty"`
+	Software    string           `json:"software"`
+	Verdict     vedette.Verdict  `json:"verdict"`
+	Presence    vedette.Presence `json:"presence,omitempty"`
+	Exposed     *bool            `json:"exposed,omitempty"`
+	Reasons     []string         `json:"reasons"`
+	Fixed       string           `json:"fixed,omitempty"`
+	FirstSeen   time.Time        `json:"first_seen,omitzero"`
+	LastSeen    time.Time        `json:"last_seen,omitzero"`
+	Check       string           `json:"check,omitempty"`
+	Finding     string           `json:"finding,omitempty"`
+}
+
+// join gathers the join of one vulnerability for a reader.
+func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, error) {
+	canonical, sts, err := sc.Statements(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	j := &Join{ID: canonical, Exploited: []vedette.Exploitation{}, Actors: []JoinActor{}, Constituents: []JoinConstituent{}, LeftOut: []JoinHost{}, Sources: []JoinSource{}}
+	marking := j.say(sts)
+	if j.EPSS, err = sc.EPSS(ctx, canonical); err != nil {
+		return nil, err
+	}
+	near, err := sc.Neighbours(ctx, canonical, 200)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range near {
+		if n.Relation == "exploits" && !n.Out {
+			j.Actors = append(j.Actors, JoinActor{n.ID, n.Name, n.Source})
+		}
+	}
+	if err := l.hosts(ctx, sc, j, &marking); err != nil {
+		return nil, err
+	}
+	if j.LeftOut, err = l.leftOut(ctx, sc, j); err != nil {
+		return nil, err
+	}
+	if j.Shared, err = sc.SharedFindings(ctx, canonical); err != nil {
+		return nil, err
+	}
+	j.Marking = marking.String()
+	return j, nil
+}
+
+// say merges the statements and keeps who says what.
+func (j *Join) say(sts []store.Stated) (marking vedette.Marking) {
+	var vs []vedette.Vulnerability
+	for _, s := range sts {
+		if marking.TLP == vedette.TLPNone {
+			marking = s.Claim.Marking
+		}
+		marking = marking.Join(s.Claim.Marking)
+		js := JoinSource{Name: s.Source.Name, Since: s.Claim.From, Closed: s.Claim.Closed, Reliability: s.Source.Reliability, Marking: s.Claim.Marking.String(), Says: "names it"}
+		if v := s.Statement.Vulnerability; v != nil {
+			v := *v
+			js.Says = saying(v)
+			v.Exploited = slices.Clone(v.Exploited)
+			for i := range v.Exploited {
+				x := &v.Exploited[i]
+				x.Source, x.Ended, x.Marking = cmp.Or(x.Source, s.Source.Name), s.Claim.Closed, s.Claim.Marking
+			}
+			if !s.Claim.Closed.IsZero() {
+				v.Affected = nil
+			}
+			vs = append(vs, v)
+		}
+		j.Sources = append(j.Sources, js)
+	}
+	v := knowledge.Merge(vs)
+	j.vulnerability = v
+	j.Aliases, j.Title, j.Description, j.Published, j.Modified, j.Withdrawn = v.Aliases, v.Title, v.Description, v.Published, v.Modified, v.Withdrawn
+	j.CVSS, j.SSVC, j.CWE, j.Solutions, j.Workarounds, j.References = v.CVSS, v.SSVC, v.CWE, v.Solutions, v.Workarounds, v.References
+	if v.Exploited != nil {
+		j.Exploited = v.Exploited
+	}
+	return marking
+}
+
+// saying is what a source's statement is about, in a few words.
+func saying(v vedette.Vulnerability) string {
+	switch {
+	case v.Withdrawn:
+		return "withdrawn"
+	case len(v.Exploited) > 0:
+		return "exploited"
+	case len(v.Affected) > 0:
+		return "affected versions"
+	}
+	return "describes it"
+}
+
+// hosts fills in the constituents with their findings and decisions.
+func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *Join, marking *vedette.Marking) error {
+	cs, err := sc.Constituents(ctx)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, c := range cs {
+		names[c.ID] = c.Name
+	}
+	by := map[string]*JoinConstituent{}
+	var order []string
+	for after := int64(0); ; {
+		fs, next, err := sc.FindingsInFull(ctx, store.FindingFilter{Weakness: j.ID, After: after, Limit: 500})
+		if err != nil {
+			return err
+		}
+		for _, f := range fs {
+			c := by[f.Constituent]
+			if c == nil {
+				c = &JoinConstituent{ID: f.Constituent, Name: names[f.Constituent]}
+				by[f.Constituent] = c
+				order = append(order, f.Constituent)
+			}
+			c.Hosts = append(c.Hosts, hostOf(f, marking))
+		}
+		if next == 0 {
+			break
+		}
+		after = next
+	}
+	slices.Sort(order)
+	for _, id := range order {
+		c := by[id]
+		c.decide(j.vulnerability)
+		sortHosts(c.Hosts)
+		j.Constituents = append(j.Constituents, *c)
+	}
+	return nil
+}
+
+func hostOf(f vedette.Finding, marking *vedette.Marking) JoinHost {
+	h := JoinHost{Constituent: f.Constituent, Asset: f.Asset, Port: f.Port, Proto: f.Proto, Verdict: f.Verdict, Presence: f.Presence,
+		FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Finding: f.ID}
+	for i, e := range f.Evidence {
+		*marking = marking.Join(e.Marking)
+		if i == 0 {
+			h.Software, h.Reasons, h.Fixed, h.Check, h.Exposed = softwareText(e.Match.Software), e.Match.Reasons, e.Match.Fixed, e.Check, e.Exposed
+		}
+	}
+	return h
+}
+
+func softwareText(s vedette.Software) string {
+	text := s.Product
+	if s.Vendor != "" {
+		text = s.Vendor + " " + text
+	}
+	if v := cmp.Or(s.PackageVersion, s.Version); v != "" {
+		text += " " + v
+	}
+	return text
+}
+
+func sortHosts(hs []JoinHost) {
+	slices.SortFunc(hs, func(a, b JoinHost) int {
+		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()), cmp.Compare(a.Constituent, b.Constituent), cmp.Compare(a.Asset, b.Asset), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Software, b.Software))
+	})
+}
+
+// decide takes the row of BOD 26-04 for a constituent: exposed when any
+// affected host is; unknown stays unknown, which the table takes as exposed.
+// The clock starts at the later of assertion and observation.
+func (c *JoinConstituent) decide(v vedette.Vulnerability) {
+	var exposed *bool
+	unknown := false
+	for _, h := range c.Hosts {
+		if h.Presence == vedette.Fixed || h.Presence == vedette.NotObserved {
+			continue
+		}
+		switch {
+		case h.Exposed == nil:
+			unknown = true
+		case exposed == nil || *h.Exposed:
+			exposed = h.Exposed
+		}
+		if c.Observed.IsZero() || h.FirstSeen.Before(c.Observed) {
+			c.Observed = h.FirstSeen
+		}
+	}
+	if unknown && (exposed == nil || !*exposed) {
+		exposed = nil
+	}
+	c.Decision = triage.BOD2604(v, exposed)
+	c.Asserted = knowledge.ExploitedSince(v.Exploited)
+	if c.Observed.IsZero() {
+		return // nothing is there now: no clock runs
+	}
+	c.ClockStart = c.Observed
+	if c.Asserted.After(c.ClockStart) {
+		c.ClockStart = c.Asserted
+	}
+	if c.Asserted.IsZero() && v.Published.After(c.ClockStart) {
+		c.ClockStart = v.Published
+	}
+	c.Deadline = c.Decision.Deadline(c.ClockStart)
+}
+
+// leftOut computes on demand what makes no finding: software of the product
+// that is not affected, fixed by backport, or cannot be told.
+func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join) ([]JoinHost, error) {
+	out := []JoinHost{}
+	ranges, err := sc.Ranges(ctx, j.ID)
+	if err != nil || len(ranges) == 0 {
+		return out, err
+	}
+	ix, err := l.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var members []int64
+	groups := map[int64][]match.Candidate{}
+	for _, r := range ranges {
+		c := ix.class[r.Name]
+		members = append(members, ix.members[c]...)
+		groups[c] = append(groups[c], match.Candidate{Source: r.Source, Affected: r.Affected})
+	}
+	seen, err := sc.SoftwareNamed(ctx, distinct(members))
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]bool{} // places with a finding
+	for _, c := range j.Constituents {
+		for _, h := range c.Hosts {
+			has[placeKey(h.Constituent, h.Asset, h.Port, h.Proto)] = true
+		}
+	}
+	for _, s := range seen {
+		for _, sw := range s.Fact.Software {
+			m, ok := ix.judgeAll(sw, j.ID, groups)
+			if !ok || (m.Verdict.MakesFinding() && has[placeKey(s.Constituent, s.Asset, s.Port, s.Proto)]) {
+				continue
+			}
+			if len(m.Requires) > 0 {
+				beside, err := sc.Beside(ctx, map[int64]bool{s.AssetKey: true})
+				if err != nil {
+					return nil, err
+				}
+				m = match.Settle(m, beside[s.AssetKey])
+			}
+			if !m.Verdict.MakesFinding() {
+				out = append(out, JoinHost{Constituent: s.Constituent, Asset: s.Asset, Port: s.Port, Proto: s.Proto, Software: softwareText(sw),
+					Verdict: m.Verdict, Reasons: m.Reasons, Fixed: m.Fixed, FirstSeen: s.Since, Check: s.Check, Exposed: s.Exposed})
+			}
+		}
+	}
+	sortHosts(out)
+	return out, nil
+}
+
+func placeKey(parts ...any) string { return sprint(parts...) }
+
+// judgeAll judges a software by every group of ranges it belongs to.
+func (ix *index) judgeAll(sw vedette.Software, weakness string, groups map[int64][]match.Candidate) (best vedette.Match, ok bool) {
+	done := map[int64]bool{}
+	for _, n := range product.Names(sw) {
+		c, known := ix.classNamed(n)
+		if !known || done[c] || groups[c] == nil {
+			continue
+		}
+		done[c] = true
+		if m := match.Judge(sw, weakness, groups[c]); !ok || m.Verdict.Rank() < best.Verdict.Rank() {
+			best, ok = m, true
+		}
+	}
+	return best, ok
+}

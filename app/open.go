@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/knowledge"
+	"github.com/vedette-hub/vedette/match"
+	"github.com/vedette-hub/vedette/product"
+	"github.com/vedette-hub/vedette/read"
+	"github.com/vedette-hub/vedette/store"
+)
+
+// StoreOptions wire the thinking packages into a store.
+func StoreOptions() store.Options {
+	return store.Options{
+		Say: say, Fold: knowledge.Fold,
+		Names: product.Names, Affected: product.FromAffected,
+		ByCheck: match.ByCheck, Settle: match.Settle,
+	}
+}
+
+// say decodes a kept record, with the aliases its products state.
+func say(format string, body []byte) (vedette.Said, error) {
+	f, err := read.ByName(format)
+	if err != nil {
+		return vedette.Said{}, err
+	}
+	return sayAs(f, body)
+}
+
+func sayAs(f read.Format, body []byte) (vedette.Said, error) {
+	said, err := f.Say(body)
+	if err != nil {
+		return said, err
+	}
+	for i := range said.Statements {
+		st := &said.Statements[i]
+		if st.Vulnerability != nil {
+			st.Products = append(st.Products, product.Stated(*st.Vulnerability)...)
+		}
+		for j := range st.Products {
+			a := &st.Products[j]
+			a.From, a.To = product.Normalise(a.From), product.Normalise(a.To)
+		}
+	}
+	return said, nil
+}
+
+// place is where the store is: --db wins over --data.
+func (g *Globals) place() string {
+	if g.DB != "" {
+		return g.DB
+	}
+	return g.Data
+}
+
+// open opens the store and finds out who acts.
+func (g *Globals) open(ctx context.Context) (*store.Store, vedette.Principal, error) {
+	s, err := store.Open(ctx, g.place(), StoreOptions())
+	if err != nil {
+		return nil, vedette.Principal{}, err
+	}
+	p, err := g.principal(ctx, s)
+	if err != nil {
+		s.Close()
+		return nil, p, err
+	}
+	return s, p, nil
+}
+
+// principal: a token decides; without one the owner of an embedded folder acts
+// as the user local, and PostgreSQL refuses.
+func (g *Globals) principal(ctx context.Context, s *store.Store) (vedette.Principal, error) {
+	if g.TokenFile != "" {
+		b, err := os.ReadFile(g.TokenFile)
+		if err != nil {
+			return vedette.Principal{}, fmt.Errorf("%w: token file: %w", vedette.ErrAuth, err)
+		}
+		return s.Authenticate(ctx, strings.TrimSpace(string(b)))
+	}
+	if store.IsURL(g.place()) {
+		return vedette.Principal{}, fmt.Errorf("%w: on PostgreSQL a token is required: --token-file or VEDETTE_TOKEN_FILE", vedette.ErrAuth)
+	}
+	if err := ownsFolder(g.Data); err != nil {
+		return vedette.Principal{}, err
+	}
+	return vedette.Local(), nil
+}
+
+// ownsFolder: only the folder's owner is the user local.
+func ownsFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if uid, ok := ownerOf(info); ok && uid != os.Getuid() && os.Getuid() != 0 {
+		return fmt.Errorf("%w: the data folder %s belongs to another user; use a token", vedette.ErrAuth, dir)
+	}
+	return nil
+}

@@ -1,0 +1,346 @@
+package store
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// placed is a pair on its way to the places of its fact.
+type placed struct {
+	k, object, fact, mark, rank int64
+	software                    vedette.Software // with requires only
+	requires                    []vedette.Require
+}
+
+// site is an observation with what a finding's key needs.
+type site struct {
+	k, asset, constituent, check, port, proto, place, fact, mark, from int64
+	assetID, constituentID                                             string
+}
+
+const siteColumns = `o.k, o.asset_k, o.constituent_k, o.check_k, o.port, o.proto_k, o.place_k, o.fact_k, o.mark_k, o.from_t, coalesce(a.id, ''), coalesce(c.id, '')
+	from observations o left join assets a on a.k = o.asset_k left join constituents c on c.k = o.constituent_k`
+
+func (t *tx) sites(where string) ([]site, error) {
+	var out []site
+	err := t.each("select "+siteColumns+" where "+where+" order by o.k", nil, func(scan func(...any) error) error {
+		var s site
+		err := scan(&s.k, &s.asset, &s.constituent, &s.check, &s.port, &s.proto, &s.place, &s.fact, &s.mark, &s.from, &s.assetID, &s.constituentID)
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// proof is one row of evidence to be, with its finding.
+type proof struct {
+	finding, observation, pair, mark, rank int64
+	site                                   *site
+	object                                 int64
+}
+
+// expand lays pairs on all places that show their facts.
+func (t *tx) expand(pairs []placed) error {
+	by := map[int64][]*placed{}
+	var facts []int64
+	for i := range pairs {
+		p := &pairs[i]
+		if by[p.fact] == nil {
+			facts = append(facts, p.fact)
+		}
+		by[p.fact] = append(by[p.fact], p)
+	}
+	for part := range slices.Chunk(facts, 100) {
+		sites, err := t.sites("o.fact_k in " + ints(part))
+		if err != nil {
+			return err
+		}
+		proofs, err := t.proofs(sites, by)
+		if err != nil {
+			return err
+		}
+		if err := t.writeProofs(proofs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proofs lays the pairs of each site's fact on the site.
+func (t *tx) proofs(sites []site, by map[int64][]*placed) ([]proof, error) {
+	beside, err := t.beside(sites, by)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[int64]string{}
+	var out []proof
+	for i := range sites {
+		s := &sites[i]
+		check, err := t.text(t, s.check)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range by[s.fact] {
+			v := t.opt.ByCheck(vedette.Verdicts[p.rank], check)
+			if len(p.requires) > 0 {
+				v = t.opt.Settle(vedette.Match{Verdict: v, Software: p.software, Requires: p.requires}, beside[s.asset]).Verdict
+			}
+			if !v.MakesFinding() {
+				continue
+			}
+			mark, err := t.joinMarks(s.mark, p.mark)
+			if err != nil {
+				return nil, err
+			}
+			key, err := t.findingKey(ids, s, p.object)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, proof{key, s.k, p.k, mark, int64(v.Rank()), s, p.object})
+		}
+	}
+	return out, nil
+}
+
+func (t *tx) findingKey(ids map[int64]string, s *site, object int64) (int64, error) {
+	id, ok := ids[object]
+	if !ok {
+		if _, err := one(t, "select id from objects where k = ?", []any{object}, &id); err != nil {
+			return 0, err
+		}
+		ids[object] = id
+	}
+	proto, err := t.text(t, s.proto)
+	if err != nil {
+		return 0, err
+	}
+	place, err := t.text(t, s.place)
+	if err != nil {
+		return 0, err
+	}
+	return vedette.FindingKey(s.constituentID, id, s.assetID, int(s.port), proto, place), nil
+}
+
+// beside is the other software of the assets for which some pair requires some.
+func (t *tx) beside(sites []site, by map[int64][]*placed) (map[int64][]vedette.Software, error) {
+	need := map[int64]bool{}
+	for i := range sites {
+		for _, p := range by[sites[i].fact] {
+			if len(p.requires) > 0 && sites[i].asset != 0 {
+				need[sites[i].asset] = true
+			}
+		}
+	}
+	if len(need) == 0 {
+		return nil, nil
+	}
+	return softwareOn(t, need, "")
+}
+
+// softwareOn is all software seen now on each asset.
+func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]vedette.Software, error) {
+	ks := make([]int64, 0, len(assets))
+	for k := range assets {
+		ks = append(ks, k)
+	}
+	slices.Sort(ks)
+	on := map[int64][]int64{}
+	var fs []int64
+	for part := range slices.Chunk(ks, 400) {
+		if err := q.each("select distinct asset_k, fact_k from observations where closed_t is null and asset_k in "+ints(part)+and, nil, func(scan func(...any) error) error {
+			var a, f int64
+			err := scan(&a, &f)
+			on[a] = append(on[a], f)
+			fs = append(fs, f)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(fs)
+	all, err := facts(q, slices.Compact(fs))
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64][]vedette.Software{}
+	for a, fs := range on {
+		slices.Sort(fs)
+		for _, f := range fs {
+			out[a] = append(out[a], all[f].Software...)
+		}
+	}
+	return out, nil
+}
+
+// writeProofs keeps findings and evidence.
+func (t *tx) writeProofs(proofs []proof) error {
+	slices.SortFunc(proofs, func(a, b proof) int {
+		return cmp.Or(cmp.Compare(a.finding, b.finding), cmp.Compare(a.site.from, b.site.from), cmp.Compare(a.observation, b.observation), cmp.Compare(a.pair, b.pair))
+	})
+	f := t.bulk("findings", "k, object_k, constituent_k, asset_k, port, proto_k, place_k, first_t",
+		" on conflict (k) do update set first_t = case when excluded.first_t < findings.first_t then excluded.first_t else findings.first_t end")
+	e := t.bulk("evidence", "finding_k, observation_k, pair_k, mark_k, rank", " on conflict (finding_k, observation_k, pair_k) do update set mark_k = excluded.mark_k, rank = excluded.rank")
+	var last int64 = -1
+	for _, p := range proofs {
+		if p.finding != last {
+			s := p.site
+			if err := f.add(p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from); err != nil {
+				return err
+			}
+			last = p.finding
+		}
+		if err := e.add(p.finding, p.observation, p.pair, p.mark, p.rank); err != nil {
+			return err
+		}
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	return e.flush()
+}
+
+// SettleAssets brings the findings of assets in line with what is seen on
+// them: the key is an asset, or the negative of a constituent for its declared software.
+func (w *Work) SettleAssets() error {
+	t := w.t
+	var assets, declared []int64
+	for _, k := range w.Keys {
+		if k > 0 {
+			assets = append(assets, k)
+		} else {
+			declared = append(declared, -k)
+		}
+	}
+	var sites []site
+	for part := range slices.Chunk(assets, 400) {
+		s, err := t.sites("o.asset_k in " + ints(part))
+		if err != nil {
+			return err
+		}
+		sites = append(sites, s...)
+	}
+	if len(declared) > 0 {
+		s, err := t.sites("o.asset_k = 0 and o.constituent_k in " + ints(declared))
+		if err != nil {
+			return err
+		}
+		sites = append(sites, s...)
+	}
+	by, err := t.pairsOf(sites)
+	if err != nil {
+		return err
+	}
+	proofs, err := t.proofs(sites, by)
+	if err != nil {
+		return err
+	}
+	if err := t.dropUnproved(assets, declared, proofs); err != nil {
+		return err
+	}
+	return t.writeProofs(proofs)
+}
+
+// pairsOf are the pairs of the sites' facts.
+func (t *tx) pairsOf(sites []site) (map[int64][]*placed, error) {
+	var fs []int64
+	for i := range sites {
+		fs = append(fs, sites[i].fact)
+	}
+	slices.Sort(fs)
+	by := map[int64][]*placed{}
+	for part := range slices.Chunk(slices.Compact(fs), 400) {
+		if err := t.each("select k, object_k, fact_k, mark_k, rank, body from pairs where fact_k in "+ints(part)+" order by k", nil, func(scan func(...any) error) error {
+			p := &placed{}
+			var body string
+			if err := scan(&p.k, &p.object, &p.fact, &p.mark, &p.rank, &body); err != nil {
+				return err
+			}
+			by[p.fact] = append(by[p.fact], p)
+			if !strings.Contains(body, `"q":`) {
+				return nil
+			}
+			var m pairMatch
+			err := json.Unmarshal([]byte(body), &m)
+			p.requires, p.software = m.Requires, m.Software
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return by, nil
+}
+
+// dropUnproved removes evidence of these assets that nothing supports now.
+func (t *tx) dropUnproved(assets, declared []int64, proofs []proof) error {
+	type key struct{ f, o, p int64 }
+	want := make(map[key]bool, len(proofs))
+	for _, p := range proofs {
+		want[key{p.finding, p.observation, p.pair}] = true
+	}
+	var gone []key
+	touched := map[int64]bool{}
+	collect := func(where string) error {
+		return t.each("select e.finding_k, e.observation_k, e.pair_k from findings f join evidence e on e.finding_k = f.k where "+where, nil, func(scan func(...any) error) error {
+			var k key
+			err := scan(&k.f, &k.o, &k.p)
+			if !want[k] {
+				gone = append(gone, k)
+				touched[k.f] = true
+			}
+			return err
+		})
+	}
+	owners, err := t.ownersOf(assets)
+	if err != nil {
+		return err
+	}
+	for owner, as := range owners {
+		if err := collect("f.constituent_k = " + itoa(owner) + " and f.asset_k in " + ints(as)); err != nil {
+			return err
+		}
+	}
+	for _, c := range declared {
+		if err := collect("f.constituent_k = " + itoa(c) + " and f.asset_k = 0"); err != nil {
+			return err
+		}
+	}
+	for _, k := range gone {
+		if _, err := t.exec("delete from evidence where finding_k = ? and observation_k = ? and pair_k = ?", k.f, k.o, k.p); err != nil {
+			return err
+		}
+	}
+	for f := range touched {
+		if _, err := t.exec("delete from findings where k = ? and not exists (select 1 from evidence where finding_k = ?)", f, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) ownersOf(assets []int64) (map[int64][]int64, error) {
+	out := map[int64][]int64{}
+	for part := range slices.Chunk(assets, 400) {
+		if err := t.each("select k, owner_k from assets where k in "+ints(part), nil, func(scan func(...any) error) error {
+			var k, o int64
+			err := scan(&k, &o)
+			out[o] = append(out[o], k)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// dropFindings removes findings with their evidence; where is of our own making.
+func (t *tx) dropFindings(where string) error {
+	if _, err := t.once("delete from evidence where finding_k in (select k from findings where " + where + ")"); err != nil {
+		return err
+	}
+	_, err := t.once("delete from findings where " + where)
+	return err
+}

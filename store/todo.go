@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+)
+
+// Stage is one stage of the line, with its key in the to-do table.
+type Stage struct {
+	k    int64
+	Name string
+}
+
+// The stages that have work to do. The key of the work is a vulnerability's
+// object, a product name, a fact, an asset; 0 for stages without a key.
+var (
+	StageName          = Stage{1, "name"}          // two product names became one, or two
+	StageVulnerability = Stage{2, "vulnerability"} // what is said of a vulnerability changed
+	StageFact          = Stage{3, "fact"}          // a software combination seen for the first time
+	StageAsset         = Stage{4, "asset"}         // what is seen on an asset changed; a negative key is a constituent's declared software
+	StageCount         = Stage{5, "count"}         // counters to fold
+	StageSeal          = Stage{6, "seal"}          // events to chain
+)
+
+func (t *tx) todo(s Stage, urgent bool, keys ...int64) error {
+	w := t.bulk("todo", "stage, key, urgent", "")
+	for _, k := range keys {
+		if err := w.add(s.k, k, boolInt(urgent)); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// work takes up to n rows of a stage, urgent ones first, and calls f with
+// their distinct keys in the same transaction; then exactly the rows that were
+// read go. It returns how many rows that was.
+func (s *Store) work(ctx context.Context, stage Stage, n int, f func(*tx, []int64) error) (int, error) {
+	var ids, keys []int64
+	err := s.update(ctx, func(t *tx) error {
+		ids, keys = nil, nil
+		seen := map[int64]bool{}
+		if err := t.each("select id, key from todo where stage = ? order by urgent desc, id limit ?"+t.d.skipLocked, []any{stage.k, n}, func(scan func(...any) error) error {
+			var id, key int64
+			if err := scan(&id, &key); err != nil {
+				return err
+			}
+			ids = append(ids, id)
+			if !seen[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+			return nil
+		}); err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := f(t, keys); err != nil {
+			return err
+		}
+		return t.deleteTodo(ids)
+	})
+	return len(ids), err
+}
+
+func (t *tx) deleteTodo(ids []int64) error {
+	for len(ids) > 0 {
+		n := min(len(ids), 500)
+		if _, err := t.once("delete from todo where id in " + ints(ids[:n])); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
