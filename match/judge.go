@@ -187,7 +187,7 @@ func (j *judging) conclude(m *vedette.Match, said []opinion, best, against *opin
 			continue
 		}
 		if o.c.Source != best.c.Source && !o.wild {
-			m.Reasons = append(m.Reasons, j.sentence(o))
+			addReason(m, j.sentence(o))
 		}
 		if m.Fixed == "" && o.verdict == vedette.Likely {
 			m.Fixed = j.fixOf(o)
@@ -207,6 +207,16 @@ func (j *judging) conclude(m *vedette.Match, said []opinion, best, against *opin
 	case against.c.Source != best.c.Source:
 		m.Reasons = append(m.Reasons, j.sentence(against))
 	}
+}
+
+// addReason adds a sentence that is not there yet: a source may say the same in several entries.
+func addReason(m *vedette.Match, s string) {
+	for _, r := range m.Reasons {
+		if r == s {
+			return
+		}
+	}
+	m.Reasons = append(m.Reasons, s)
 }
 
 // fix is the version that fixes on the branch of the range that decided.

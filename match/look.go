@@ -225,6 +225,8 @@ func (j *judging) sentence(o *opinion) string {
 		return o.unseen + " (" + src + ")"
 	case o.verdict == vedette.Likely && o.at != nil:
 		return sayInside(j.v.text, src, o.at)
+	case o.verdict == vedette.Likely && j.v.text == "":
+		return "every version is affected (" + src + ")"
 	case o.verdict == vedette.Likely:
 		return "version " + j.v.text + " is not among the exceptions, and every other version is affected (" + src + ")"
 	case o.verdict == vedette.NotAffected && o.at != nil:

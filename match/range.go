@@ -263,6 +263,9 @@ func (s *seen) liesExact(a *vedette.Affected, r *vedette.Range) where {
 		}
 		return outside
 	}
+	if a.Scheme != "cpe" && strings.ContainsAny(exact, ",;") {
+		return s.liesList(a, exact)
+	}
 	c, short, ok := s.compare(a.Ecosystem, exact)
 	switch {
 	case !ok, c != 0 && prose(exact):
@@ -279,10 +282,45 @@ func (s *seen) liesExact(a *vedette.Affected, r *vedette.Range) where {
 	return outside
 }
 
+// liesList relates the version to a list in one field: "FortiOS 7.0.5, 7.0.4".
+func (s *seen) liesList(a *vedette.Affected, list string) where {
+	at := outside
+	for _, item := range strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ';' }) {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		if i := strings.LastIndexByte(item, ' '); i > 0 && titled(item[:i]) {
+			item = item[i+1:] // the product's name before the version
+		}
+		one := *readText(&vedette.Range{Status: vedette.StatusAffected, Exact: item})
+		if strings.ContainsAny(one.Exact, ",;") {
+			return unclear
+		}
+		switch w := s.lies(a, &one); w {
+		case inside:
+			return inside
+		case partly, unclear:
+			at = max(at, w)
+		}
+	}
+	return at
+}
+
+// titled says whether all words of a text begin with a capital, as the name of a product.
+func titled(s string) bool {
+	for _, w := range strings.Fields(s) {
+		if w[0] < 'A' || w[0] > 'Z' || strings.ContainsAny(w, "0123456789") {
+			return false
+		}
+	}
+	return true
+}
+
 // differs is the quick way out for lists of single versions: both begin with a
 // number, and not with the same.
 func (s *seen) differs(exact string) bool {
-	if s.pkg || !s.ok || s.parsed.lead != "" || s.numbers == 0 || exact == "" || !isDigit(exact[0]) {
+	if s.pkg || !s.ok || s.parsed.lead != "" || s.numbers == 0 || exact == "" || !isDigit(exact[0]) || strings.ContainsAny(exact, ",; ") {
 		return false
 	}
 	j := 1

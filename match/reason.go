@@ -2,6 +2,7 @@ package match
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -11,9 +12,9 @@ func rangeText(r *vedette.Range) string {
 	switch {
 	case r.Exact != "" && !isEvery(r.Exact):
 		if r.Update != "" && r.Update != "*" && r.Update != "-" {
-			return "version " + r.Exact + " " + r.Update
+			return "version " + short(r.Exact) + " " + r.Update
 		}
-		return "version " + r.Exact
+		return "version " + short(r.Exact)
 	case every(r):
 		return "every version"
 	}
@@ -67,4 +68,12 @@ func sayOutside(version, source string, ranges []vedette.Range) string {
 		return "version " + version + " is outside (" + source + ", " + rangeText(&ranges[last]) + ")"
 	}
 	return "version " + version + " is in none of " + strconv.Itoa(n) + " affected ranges (" + source + ")"
+}
+
+// short keeps what a source wrote into a version field readable.
+func short(s string) string {
+	if len(s) <= 60 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:57], "") + "..."
 }
