@@ -45,6 +45,9 @@ type Statement struct {
 	Object string // id, unique over all types: "CVE-2024-1234", "intrusion-set:name"
 	Type   string
 	Name   string // as a person calls it
+	// Own is the source's own id of the record, for sources that state several
+	// records of one object: each of them holds until a newer one of the same id.
+	Own string
 	// Since is when the source made this statement; the latest of a source holds.
 	Since time.Time
 	// Marking is set when the record carries its own; MarkingErr when it carries one that cannot be read.

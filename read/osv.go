@@ -94,7 +94,7 @@ func sayOSV(body []byte) (Said, error) {
 		v.Affected = append(v.Affected, osvAffected(a)...)
 	}
 	return Said{Statements: []vedette.Statement{{
-		Object: id, Type: vedette.TypeVulnerability, Name: v.Title, Since: latest(v.Modified, osvTime(r.Withdrawn)),
+		Object: id, Own: canonicalID(r.ID), Type: vedette.TypeVulnerability, Name: v.Title, Since: latest(v.Modified, osvTime(r.Withdrawn)),
 		Values: aliases, Text: text(v.Title, v.Description), Vulnerability: v,
 	}}}, nil
 }

@@ -13,10 +13,18 @@ import (
 // hash64 finds rows by text; the text is compared after it.
 func hash64(s string) int64 { return int64(xxhash.Sum64String(s)) }
 
+// ownKey tells apart the records that one source states of one object.
+func ownKey(st *vedette.Statement) int64 {
+	if st.Own == "" {
+		return 0
+	}
+	return hash64(st.Own)
+}
+
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // holder is whose statement of what at which marking: of one holder the latest claim holds.
-type holder struct{ object, source, mark int64 }
+type holder struct{ object, source, mark, own int64 }
 
 // claim is a claim's row, with its statement when this batch brought it.
 type claim struct {
@@ -48,6 +56,9 @@ func (b *batch) statements() error {
 	}
 	objects, err := b.identify(sts)
 	if err != nil {
+		return err
+	}
+	if err := b.joinIDs(sts, objects); err != nil {
 		return err
 	}
 	for i := range sts {
@@ -197,10 +208,10 @@ func (t *tx) loadClaims(objects []int64, and string) (map[holder][]*claim, error
 	out := map[holder][]*claim{}
 	slices.Sort(objects)
 	for part := range slices.Chunk(slices.Compact(objects), 256) {
-		if err := t.each("select k, object_k, source_k, mark_k, hash, from_t, closed_t from claims where object_k in "+ints(part)+and, nil, func(scan func(...any) error) error {
+		if err := t.each("select k, object_k, source_k, mark_k, own, hash, from_t, closed_t from claims where object_k in "+ints(part)+and, nil, func(scan func(...any) error) error {
 			c, h := &claim{}, holder{}
 			var closed *int64
-			if err := scan(&c.k, &h.object, &h.source, &h.mark, &c.hash, &c.from, &closed); err != nil {
+			if err := scan(&c.k, &h.object, &h.source, &h.mark, &h.own, &c.hash, &c.from, &closed); err != nil {
 				return err
 			}
 			c.closed = open
@@ -229,7 +240,7 @@ func sortClaims(cs []*claim) {
 func (b *batch) absorb(sts []stated, claims map[holder][]*claim) map[holder]bool {
 	touched := map[holder]bool{}
 	for _, s := range sts {
-		h := holder{s.object, b.sourceK, s.mark}
+		h := holder{s.object, b.sourceK, s.mark, ownKey(s.st)}
 		from := us(s.st.Since)
 		if from == 0 {
 			from = us(b.in.Time)
@@ -281,7 +292,7 @@ func assert(cs []*claim, s stated, from, late int64) ([]*claim, bool) {
 }
 
 func (b *batch) writeClaims(claims map[holder][]*claim, touched map[holder]bool) error {
-	w := b.bulk("claims", "k, object_k, source_k, mark_k, hash, from_t, closed_t", "")
+	w := b.bulk("claims", "k, object_k, source_k, mark_k, own, hash, from_t, closed_t", "")
 	type row struct {
 		h holder
 		c *claim
@@ -300,7 +311,7 @@ func (b *batch) writeClaims(claims map[holder][]*claim, touched map[holder]bool)
 	}
 	slices.SortFunc(rows, func(x, y row) int { return cmp.Compare(x.c.k, y.c.k) })
 	for _, r := range rows {
-		if err := w.add(r.c.k, r.h.object, r.h.source, r.h.mark, r.c.hash, r.c.from, nullOpen(r.c.closed)); err != nil {
+		if err := w.add(r.c.k, r.h.object, r.h.source, r.h.mark, r.h.own, r.c.hash, r.c.from, nullOpen(r.c.closed)); err != nil {
 			return err
 		}
 	}

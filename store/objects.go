@@ -57,14 +57,14 @@ func (sc *Scoped) Statements(ctx context.Context, id string) (canonical string, 
 		return "", nil, err
 	}
 	type row struct {
-		k, source, mark, from, closed, at int64
+		k, source, mark, own, from, closed, at int64
 		body                              string
 	}
 	var rows []row
 	q := sc.reader(ctx)
-	if err := q.each("select c.k, c.source_k, c.mark_k, c.from_t, coalesce(c.closed_t, 0), s.body, i.at from claims c join sources s on s.k = c.source_k join intakes i on i.k = c.k >> 32 where c.object_k = ? and "+sc.seen("c.mark_k")+" order by s.name, c.mark_k, c.from_t, c.hash", []any{k}, func(scan func(...any) error) error {
+	if err := q.each("select c.k, c.source_k, c.mark_k, c.own, c.from_t, coalesce(c.closed_t, 0), s.body, i.at from claims c join sources s on s.k = c.source_k join intakes i on i.k = c.k >> 32 where c.object_k = ? and "+sc.seen("c.mark_k")+" order by s.name, c.mark_k, c.own, c.from_t, c.hash", []any{k}, func(scan func(...any) error) error {
 		var r row
-		err := scan(&r.k, &r.source, &r.mark, &r.from, &r.closed, &r.body, &r.at)
+		err := scan(&r.k, &r.source, &r.mark, &r.own, &r.from, &r.closed, &r.body, &r.at)
 		rows = append(rows, r)
 		return err
 	}); err != nil {
@@ -72,7 +72,7 @@ func (sc *Scoped) Statements(ctx context.Context, id string) (canonical string, 
 	}
 	b := newBodies(q)
 	for i, r := range rows {
-		if i+1 < len(rows) && rows[i+1].source == r.source && rows[i+1].mark == r.mark {
+		if i+1 < len(rows) && rows[i+1].source == r.source && rows[i+1].mark == r.mark && rows[i+1].own == r.own {
 			continue // a later claim of the same holder follows
 		}
 		st := Stated{Intake: at(r.at)}

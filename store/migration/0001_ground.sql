@@ -16,8 +16,8 @@ create index intakes_source on intakes(source_k, time);
 -- what sources state; k = intake<<32 | block<<12 | slot in the block
 create table objects(k {KEY}, h bigint not null, id text not null, type_k bigint not null, same_k bigint not null);
 create index objects_h on objects(h);
-create table claims(k {KEY}, object_k bigint not null, source_k bigint not null, mark_k bigint not null, hash bigint not null, from_t bigint not null, closed_t bigint);
-create unique index claims_object on claims(object_k, source_k, mark_k, hash, from_t);
+create table claims(k {KEY}, object_k bigint not null, source_k bigint not null, mark_k bigint not null, own bigint not null, hash bigint not null, from_t bigint not null, closed_t bigint);
+create unique index claims_object on claims(object_k, source_k, mark_k, own, hash, from_t);
 
 -- the merge of the claims with exactly one marking; k = object<<16 | marking
 create table heads(k {KEY}, object_k bigint not null, mark_k bigint not null, type_k bigint not null, name text not null, modified bigint not null, fields text not null);
