@@ -32,10 +32,10 @@ var codenames = map[string]string{
 // isDistro says whether an OSV ecosystem is a distribution, whose packages carry backported fixes.
 func isDistro(ecosystem string) bool {
 	base, _, _ := strings.Cut(ecosystem, ":")
-	for _, name := range distroNames {
-		if name == base {
-			return true
-		}
+	switch base {
+	case "Debian", "Ubuntu", "Alpine", "Red Hat", "Rocky Linux", "AlmaLinux", "SUSE", "openSUSE", "Mageia", "openEuler",
+		"Wolfi", "Chainguard", "Alpaquita", "MinimOS":
+		return true
 	}
 	return false
 }
@@ -136,7 +136,7 @@ func (d *distro) tracks(a *vedette.Affected) (family, release bool) {
 	if f != d.family {
 		return false, false
 	}
-	if r == "" || r == d.release {
+	if r == "" || r == d.release || strings.HasPrefix(d.release, r+".") {
 		return true, true
 	}
 	if n, ok := codenames[r]; ok && n == d.release {
@@ -165,40 +165,62 @@ func (j *judging) judgeDistro(m *vedette.Match, ranges []Candidate) {
 			others = append(others, c)
 		}
 	}
-	if len(own) == 0 && d.release == "" {
-		own = others // the release is not known: all of them have to agree
-	}
-	own = j.fitting(own)
 	if d.inferred {
 		m.Reasons = append(m.Reasons, "package version "+d.pkg+" names "+d.family+" "+d.release)
 	}
+	if len(own) == 0 && d.release == "" {
+		own = j.likelyRelease(m, others)
+	}
+	own = j.fitting(own)
 	if len(own) == 0 {
 		j.untracked(m, ranges, len(others) > 0)
 		return
 	}
-	first := true
-	for _, c := range own {
+	for i, c := range own {
 		o := j.lookPackage(c)
-		if first || o.Verdict == m.Verdict {
-			if first {
-				m.Verdict, m.Source, m.Fixed = o.Verdict, o.Source, o.Fixed
-				m.Reasons = append(m.Reasons, o.Reasons...)
-			}
-			first = false
-			continue
-		}
-		if d.release != "" { // one release, several entries: the strongest counts
+		switch {
+		case i == 0:
+			m.Verdict, m.Source, m.Fixed = o.Verdict, o.Source, o.Fixed
+			m.Reasons = append(m.Reasons, o.Reasons...)
+		case o.Verdict == m.Verdict:
+		case d.release != "": // one release, several entries: the strongest counts
 			if o.Verdict.Rank() < m.Verdict.Rank() {
 				m.Verdict, m.Source, m.Fixed = o.Verdict, o.Source, o.Fixed
 			}
 			m.Reasons = append(m.Reasons, o.Reasons...)
-			continue
+		default:
+			m.Verdict, m.Fixed = vedette.Undetermined, ""
+			m.Reasons = append(m.Reasons, o.Reasons...)
+			addReason(m, "the release of "+d.family+" was not seen, and its releases differ")
+			return
 		}
-		m.Verdict, m.Fixed = vedette.Undetermined, ""
-		m.Reasons = append(m.Reasons, o.Reasons...)
-		m.Reasons = append(m.Reasons, "the release of "+d.family+" was not seen, and its releases differ")
-		return
 	}
+}
+
+// likelyRelease: a banner often tells no release. The one whose fixed package
+// has the same upstream version is meant; else all releases have to agree.
+func (j *judging) likelyRelease(m *vedette.Match, list []*Candidate) []*Candidate {
+	var same []*Candidate
+	release := ""
+	for _, c := range list {
+		for i := range c.Affected.Ranges {
+			fix := trackerFix(&c.Affected.Ranges[i])
+			if fix == "" || j.distro.upstream == "" || upstreamOf(fix) != j.distro.upstream {
+				continue
+			}
+			_, r := splitEcosystem(c.Affected.Ecosystem)
+			if release != "" && r != release {
+				return list
+			}
+			release, same = r, append(same, c)
+			break
+		}
+	}
+	if len(same) == 0 {
+		return list
+	}
+	m.Reasons = append(m.Reasons, "upstream version "+j.distro.upstream+" is that of "+j.distro.family+" "+release)
+	return same
 }
 
 // fitting keeps, of several packages of one product, those whose name fits the
@@ -272,7 +294,7 @@ func (j *judging) lookPackage(c *Candidate) vedette.Match {
 		case r.Status != vedette.StatusAffected:
 		case trackerFix(r) == "":
 			open = r
-		case fixed == nil:
+		case fixed == nil || j.governs(a, r, fixed):
 			fixed = r
 		}
 	}
@@ -292,6 +314,31 @@ func (j *judging) lookPackage(c *Candidate) vedette.Match {
 		say("the tracker of " + place + " says that package " + a.Product + " is affected and not fixed (" + c.Source + ")")
 	}
 	return m
+}
+
+// governs says whether, of two intervals that end in a fix, r is the one to
+// judge the package by: it holds the package, or is the later one below it.
+func (j *judging) governs(a *vedette.Affected, r, than *vedette.Range) bool {
+	if j.distro.pkg == "" {
+		return false
+	}
+	v := j.packageSeen()
+	if v.lies(a, than) == inside {
+		return false
+	}
+	if v.lies(a, r) == inside {
+		return true
+	}
+	c, _, ok := v.compare(a.Ecosystem, trackerFix(r))
+	d, _, ok2 := v.compare(a.Ecosystem, trackerFix(than))
+	if !ok || !ok2 || c < 0 {
+		return false
+	}
+	if d < 0 {
+		return true
+	}
+	order, err := Compare(a.Ecosystem, trackerFix(r), trackerFix(than))
+	return err == nil && order > 0
 }
 
 func trackerFix(r *vedette.Range) string {
@@ -346,14 +393,14 @@ func (j *judging) lookFixed(m *vedette.Match, c *Candidate, place string, r *ved
 		j.lookRevisionless(m, order, fix, said)
 		return
 	}
+	v := j.packageSeen()
 	if from := r.From; !isFirst(from) {
-		if c, err := Compare(order, d.pkg, from); err == nil && c < 0 {
+		if c, _, ok := v.compare(order, from); ok && c < 0 {
 			m.Verdict, m.Fixed = vedette.NotAffected, ""
 			m.Reasons = append(m.Reasons, "package version "+d.pkg+" is below "+from+", where the weakness came in"+said)
 			return
 		}
 	}
-	v := j.packageSeen()
 	cmp, _, ok := v.compare(order, fix)
 	if v.noEpoch && withoutEpoch(fix) != fix {
 		said += ", compared without the epoch, which a banner does not show"

@@ -94,6 +94,7 @@ func TestJudgeVersions(t *testing.T) {
 		{"build number not seen", p("10.0.19044"), one(nvd(rng("", "10.0.19044.1889"))), vedette.Possible, "10.0.19044.1889", ""},
 		{"exact", p("2.4.49"), one(nvd(exact("2.4.48", ""), exact("2.4.49", ""))), vedette.Likely, "", "named as affected"},
 		{"not in the list", p("2.4.50"), one(nvd(exact("2.4.48", ""), exact("2.4.49", ""))), vedette.NotAffected, "", "none of 2"},
+		{"partial, excepted in part", p("9.1"), one(cna("unaffected", ok(rng("9.1.5", "9.1.9")), rng("9.0", "9.3"))), vedette.Possible, "9.3", "not precise"},
 		{"update any", p("8.4p1"), one(nvd(exact("8.4", "*"))), vedette.Likely, "", ""},
 		{"update p1", p("8.4p1"), one(nvd(exact("8.4", "p1"))), vedette.Likely, "", "version 8.4 p1"},
 		{"update p2", p("8.4p1"), one(nvd(exact("8.4", "p2"))), vedette.NotAffected, "", ""},
@@ -109,6 +110,11 @@ func TestJudgeVersions(t *testing.T) {
 		{"words: to", p("1.5.1"), one(cna("unaffected", exact("1.0 to 1.4", ""))), vedette.NotAffected, "", ""},
 		{"words: branch", p("5.3.1"), one(cna("unaffected", exact("5.x", ""))), vedette.Likely, "", ""},
 		{"words: not understood", p("5.3"), one(cna("unaffected", exact("5.4 on Tuesdays", ""))), vedette.Undetermined, "", ""},
+		{"words: Siemens", p("5.3"), one(cna("unaffected", exact("All versions < V5.4.0", ""))), vedette.Likely, "v5.4.0", "before v5.4.0"},
+		{"words: no commas", p("5.3"), one(cna("unaffected", exact(">= V5.1 < V5.2.7", ""))), vedette.NotAffected, "", ""},
+		{"words: equal", p("5.3"), one(cna("unaffected", exact("= 5.3", ""))), vedette.Likely, "", ""},
+		{"words: branch and end", p("10.5.0.0"), one(cna("unaffected", exact("ArubaOS 10.5.x.x: 10.5.0.0 and below", ""))), vedette.Likely, "", "10.5 to 10.5.0.0"},
+		{"words: another branch", p("10.4.0.1"), one(cna("unaffected", exact("ArubaOS 10.5.x.x: 10.5.0.0 and below", ""))), vedette.NotAffected, "", ""},
 		{"words: list", p("7.0.4"), one(cna("", exact("FortiOS 7.0.5, 7.0.4, 6.4.9", ""))), vedette.Likely, "", "named as affected"},
 		{"words: list, not in it", p("7.0.12"), one(cna("unaffected", exact("FortiOS 7.0.5, 7.0.4, 6.4.9", ""))), vedette.NotAffected, "", "outside"},
 		{"words: list of ranges", p("7.0.12"), one(cna("", exact("6.x, 7.0.1 to 7.0.13; 8.1", ""))), vedette.Likely, "", ""},
@@ -130,10 +136,11 @@ func TestJudgeDistro(t *testing.T) {
 	up := cna("unaffected", rng("5.7", "8.5p1"))
 	tracker := deb("11", "openssh", fixedIn("1:8.4p1-5+deb11u3"))
 	other := deb("12", "openssh", vedette.Range{Status: vedette.StatusAffected, From: "0"})
-	noRelease := vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "debian"}
+	noRelease := vedette.Software{Product: "openssh", Version: "9.0p1", Distro: "debian"}
 	inferred := vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "debian", PackageVersion: "8.4p1-5+deb11u2"}
 	ubuntu := vedette.Software{Product: "openssh", Version: "8.9p1", Distro: "ubuntu", PackageVersion: "8.9p1-3ubuntu0.10"}
 	usn := Candidate{"osv", vedette.Affected{Product: "openssh", Scheme: "deb", Ecosystem: "Ubuntu:22.04:LTS", Ranges: []vedette.Range{fixedIn("1:8.9p1-3ubuntu0.10")}}}
+	otherUSN := Candidate{"osv", vedette.Affected{Product: "openssh", Scheme: "deb", Ecosystem: "Ubuntu:24.04:LTS", Ranges: []vedette.Range{fixedIn("1:9.6p1-3ubuntu13.3")}}}
 	pro := usn
 	pro.Affected.Ecosystem = "Ubuntu:Pro:22.04:LTS"
 	host := vedette.Software{Product: "openssh-server", Version: "1:8.4p1-5+deb11u2", Ecosystem: "Debian:11"}
@@ -155,6 +162,11 @@ func TestJudgeDistro(t *testing.T) {
 		{"no revision, older upstream", banner("7.9p1", ""), []Candidate{tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", "upstream version"},
 		{"no revision, newer upstream", banner("8.7p1", ""), []Candidate{tracker}, vedette.FixedByBackport, "1:8.4p1-5+deb11u3", ""},
 		{"Ubuntu", ubuntu, []Candidate{up, usn}, vedette.FixedByBackport, "1:8.9p1-3ubuntu0.10", ""},
+		{"Ubuntu, release by upstream version", ubuntu, []Candidate{up, usn, otherUSN}, vedette.FixedByBackport, "1:8.9p1-3ubuntu0.10", "is that of Ubuntu 22.04"},
+		{"point release", vedette.Software{Product: "openssh", Version: "8.9p1", Distro: "ubuntu:22.04.3", PackageVersion: "1:8.9p1-3ubuntu0.9"}, []Candidate{usn}, vedette.Likely, "1:8.9p1-3ubuntu0.10", ""},
+		{"two intervals, in the second", banner("2.0", "2.0-3"), []Candidate{deb("11", "x", vedette.Range{Status: "affected", To: "1.0-5", Fixed: "1.0-5"}, vedette.Range{Status: "affected", From: "2.0-1", To: "2.0-4", Fixed: "2.0-4"})}, vedette.Likely, "2.0-4", "below the fixed 2.0-4"},
+		{"two intervals, between", banner("1.5", "1.5-3"), []Candidate{deb("11", "x", vedette.Range{Status: "affected", To: "1.0-5", Fixed: "1.0-5"}, vedette.Range{Status: "affected", From: "2.0-1", To: "2.0-4", Fixed: "2.0-4"})}, vedette.FixedByBackport, "1.0-5", ""},
+		{"two intervals, after", banner("2.1", "2.1-3"), []Candidate{deb("11", "x", vedette.Range{Status: "affected", To: "1.0-5", Fixed: "1.0-5"}, vedette.Range{Status: "affected", From: "2.0-1", To: "2.0-4", Fixed: "2.0-4"})}, vedette.FixedByBackport, "2.0-4", ""},
 		{"Ubuntu Pro only", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "ubuntu:22.04"}, []Candidate{up, pro}, vedette.Undetermined, "", "Ubuntu backports"},
 		{"no tracker at all", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "raspbian"}, []Candidate{up, tracker}, vedette.Undetermined, "", "raspbian backports"},
 		{"inventory", host, []Candidate{up, tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", ""},
@@ -217,6 +229,40 @@ func TestByCheck(t *testing.T) {
 			t.Errorf("ByCheck(%s, %s) = %s, want %s", c.v, c.check, got, c.want)
 		}
 	}
+}
+
+// TestDistroNames: every name that banners use leads to an ecosystem of packages.
+func TestDistroNames(t *testing.T) {
+	for name, eco := range distroNames {
+		if !isDistro(eco) {
+			t.Errorf("%s is %s, which is no distribution", name, eco)
+		}
+	}
+}
+
+// FuzzJudge: any text in any field is judged, with a reason, and conditions are kept.
+func FuzzJudge(f *testing.F) {
+	f.Add("8.4p1", "debian:11", "1:8.4p1-5+deb11u3", "cpe:/a:v:p", "5.7", "8.5p1", "", "1:8.4p1-5+deb11u2", "Debian:11", "cna")
+	f.Add("9", "", "", "cpe:2.3:a:v:p:9:*:*:*:*:*:*:*", "", "9.1", ">= 3, < 4", "", "", "cpe")
+	f.Add("-", "ubuntu", "8.9p1-3ubuntu0.1", "", "0", "*", "*", "0", "Ubuntu:22.04:LTS", "deb")
+	f.Fuzz(func(t *testing.T, version, distro, pkg, name, from, to, one, fix, eco, scheme string) {
+		sw := vedette.Software{Product: "p", Version: version, Distro: distro, PackageVersion: pkg, CPE: name, Ecosystem: eco}
+		ranges := []Candidate{
+			{"a", vedette.Affected{Product: "p", Scheme: scheme, CPE: name, Ecosystem: eco, Ranges: []vedette.Range{
+				{Status: vedette.StatusAffected, From: from, To: to}, {Status: vedette.StatusAffected, Exact: one, Update: pkg}}}},
+			{"b", vedette.Affected{Product: "p", Scheme: "deb", Ecosystem: "Debian:11", Ranges: []vedette.Range{fixedIn(fix)}}},
+			{"c", vedette.Affected{Product: "p", Scheme: "cna", Default: vedette.StatusAffected, Platforms: []string{distro},
+				Ranges: []vedette.Range{{Status: vedette.StatusUnaffected, From: fix, To: from, ToIncl: true, Type: eco}}}},
+		}
+		m := Judge(sw, "CVE-2024-0001", ranges)
+		if len(m.Reasons) == 0 || m.Verdict == vedette.Confirmed || m.Verdict == vedette.DeclaredOnly || m.Verdict.Rank() >= len(vedette.Verdicts) {
+			t.Fatalf("%+v", m)
+		}
+		m.Requires = []vedette.Require{{Any: []vedette.CPEMatch{{CPE: name, Range: vedette.Range{Exact: one}}}, All: len(from)%2 == 0, Negate: len(to)%2 == 0}}
+		if s := Settle(m, []vedette.Software{sw, {CPE: name, Version: from}}); s.Verdict.Rank() < m.Verdict.Rank() {
+			t.Fatalf("a condition raised %s to %s", m.Verdict, s.Verdict)
+		}
+	})
 }
 
 func BenchmarkJudge(b *testing.B) {

@@ -132,8 +132,11 @@ func (j *judging) lookVersion(o *opinion) {
 	switch {
 	case hit != nil:
 		j.statusOf(o, hit.Status)
-		if near != nil && hit.Status != vedette.StatusAffected && near.Status == vedette.StatusAffected {
-			o.verdict, o.at, o.unseen = vedette.Possible, near, "version "+j.v.text+" is not precise enough"
+		if near != nil && (hit.Status == vedette.StatusAffected) != (near.Status == vedette.StatusAffected) {
+			if near.Status == vedette.StatusAffected {
+				o.at = near
+			}
+			o.verdict, o.unseen = vedette.Possible, "version "+j.v.text+" is not precise enough"
 		}
 	case near != nil && (near.Status == vedette.StatusAffected || defaultOf(a) == vedette.StatusAffected):
 		o.verdict, o.at, o.unseen = vedette.Possible, near, "version "+j.v.text+" is not precise enough"

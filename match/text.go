@@ -19,8 +19,16 @@ func readText(r *vedette.Range) *vedette.Range {
 	*out = *r
 	out.Exact, out.Update = "", ""
 	low := strings.ToLower(strings.TrimSpace(s))
-	for _, w := range [...]string{"version ", "versions "} {
+	for _, w := range [...]string{"all ", "firmware ", "versions ", "version "} {
 		low = strings.TrimPrefix(low, w)
+	}
+	if branch, rest, ok := strings.Cut(low, ": "); ok { // "ArubaOS 10.5.x.x: 10.5.0.0 and below"
+		branch, wild := cutWild(branch[strings.LastIndexByte(branch, ' ')+1:])
+		if !wild || !single(branch) || !readWords(rest, out) || out.From != "" {
+			return r
+		}
+		out.From = branch
+		return out
 	}
 	if strings.ContainsAny(low, "<>=") {
 		if readOperators(low, out) {
@@ -36,8 +44,13 @@ func readText(r *vedette.Range) *vedette.Range {
 
 // readOperators reads "<", "<=", ">", ">=" and "=" terms joined by commas or spaces.
 func readOperators(s string, r *vedette.Range) bool {
-	for _, term := range strings.FieldsFunc(s, func(c rune) bool { return c == ',' || c == '|' || c == '&' }) {
-		term = strings.TrimSpace(term)
+	for _, op := range [...]string{" <", " >", " ="} { // ">= 1 < 2"
+		s = strings.ReplaceAll(s, op, ","+op)
+	}
+	for _, term := range strings.FieldsFunc(s, func(c rune) bool { return c == ',' || c == '&' }) {
+		if term = strings.TrimSpace(term); term == "" {
+			continue
+		}
 		n := len(term) - len(strings.TrimLeft(term, "<>="))
 		op, v := term[:n], strings.TrimSpace(term[n:])
 		if !single(v) {
@@ -52,13 +65,13 @@ func readOperators(s string, r *vedette.Range) bool {
 			r.From, r.FromExcl = v, true
 		case op == ">=" && r.From == "":
 			r.From = v
-		case (op == "=" || op == "==") && r.From == "" && r.To == "" && r.Exact == "":
+		case (op == "=" || op == "==") && r.From == "" && r.To == "" && strings.Count(s, "=") == len(op):
 			r.Exact = v
 		default:
 			return false
 		}
 	}
-	return r.Exact == "" || r.From == "" && r.To == ""
+	return r.From != "" || r.To != "" || r.Exact != ""
 }
 
 // The words that open or close a range, and what they mean.

@@ -188,14 +188,11 @@ const (
 	refused
 )
 
-var patchWords = [...]string{"patch", "sp", "hf", "update", "cu", "rev", "build", "mr"}
+var patchWords = [...]string{"patch", "sp", "hf", "update", "cu", "rev", "build", "mr", "su"}
 
 // wordKind knows the words; rank is the rank of a pre-release word or the index of a patch word.
 func wordKind(w string) (kind mark, rank uint64) {
 	if len(w) < 2 || len(w) > 12 {
-		if len(w) == 1 && w[0]|0x20 == 'p' {
-			return unknown, 0
-		}
 		return unknown, 0
 	}
 	var buf [12]byte
@@ -231,6 +228,8 @@ func wordKind(w string) (kind mark, rank uint64) {
 		return after, 5
 	case "build":
 		return after, 6
+	case "su":
+		return after, 8
 	case "mr":
 		return after, 7
 	case "and", "or", "to", "before", "prior", "earlier", "later", "through", "all", "below", "above", "up",
