@@ -11,7 +11,7 @@ import (
 	"github.com/vedette-hub/vedette"
 )
 
-var fuzzLimits = Limits{Total: 1 << 20, Floor: 64 << 10, Buffer: 1 << 20, Record: 64 << 10, String: 4 << 10, Line: 8 << 10, Members: 50}
+var fuzzLimits = Limits{Total: 1 << 20, Floor: 64 << 10, Buffer: 1 << 20, Record: 64 << 10, Token: 64 << 10, String: 4 << 10, Line: 8 << 10, Members: 50}
 
 // invalidOrNil fails when an error is of another kind.
 func invalidOrNil(t *testing.T, err error) {

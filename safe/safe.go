@@ -26,7 +26,8 @@ type Limits struct {
 	Nesting int   // archives within archives
 	Depth   int   // nesting of JSON and XML
 	Names   int   // members of one JSON object
-	Record  int   // bytes of one JSON value, XML token or CSV record
+	Record  int   // bytes of one JSON value
+	Token   int   // bytes of one XML token; its attributes take twenty times that
 	String  int   // bytes of one JSON string or CSV field
 	Line    int   // bytes of one line
 	Columns int   // columns of one CSV record
@@ -46,6 +47,7 @@ var Defaults = Limits{
 	Depth:   256,
 	Names:   100_000,
 	Record:  16 << 20,
+	Token:   2 << 20,
 	String:  4 << 20,
 	Line:    16 << 20,
 	Columns: 1_000,

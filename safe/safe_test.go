@@ -209,7 +209,7 @@ func allTokens(in string, l Limits) error {
 }
 
 func TestXML(t *testing.T) {
-	l := Limits{Depth: 5, Attrs: 3, Name: 20, Record: 500}
+	l := Limits{Depth: 5, Attrs: 3, Name: 20, Token: 500}
 	for _, c := range []struct{ in, refused string }{
 		{`<?xml version="1.0"?><!DOCTYPE nmaprun><a b="1"><c/>t &amp; u</a>`, ""},
 		{`<!-- c --><?xml version="1.0" encoding="iso-8859-1"?><a>` + "\xe9" + `</a>`, ""},

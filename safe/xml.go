@@ -28,7 +28,7 @@ type XML struct {
 // NewXML reads from r.
 func NewXML(r io.Reader, l Limits) *XML {
 	l = l.filled()
-	x := &XML{l: l, in: &meter{r: skipBOM(r), what: "an XML token is larger than " + strconv.Itoa(l.Record) + " bytes"}}
+	x := &XML{l: l, in: &meter{r: skipBOM(r), what: "an XML token is larger than " + strconv.Itoa(l.Token) + " bytes"}}
 	x.inner = xml.NewDecoder(x.in)
 	x.inner.CharsetReader = charset
 	x.outer = xml.NewTokenDecoder(guarded{x})
@@ -79,7 +79,7 @@ type guarded struct{ x *XML }
 func (g guarded) Token() (xml.Token, error) {
 	x := g.x
 	// 8 KiB: what the decoder reads ahead
-	x.in.budget = x.inner.InputOffset() + int64(x.l.Record) + 8<<10
+	x.in.budget = x.inner.InputOffset() + int64(x.l.Token) + 8<<10
 	t, err := x.inner.RawToken()
 	if err != nil {
 		return t, err
