@@ -67,7 +67,7 @@ func (l Limits) filled() Limits {
 	return Limits{
 		Total: or(l.Total, d.Total), Ratio: or(l.Ratio, d.Ratio), Floor: or(l.Floor, d.Floor),
 		Buffer: or(l.Buffer, d.Buffer), Members: or(l.Members, d.Members), Nesting: or(l.Nesting, d.Nesting),
-		Depth: or(l.Depth, d.Depth), Names: or(l.Names, d.Names), Record: or(l.Record, d.Record),
+		Depth: or(l.Depth, d.Depth), Names: or(l.Names, d.Names), Record: or(l.Record, d.Record), Token: or(l.Token, d.Token),
 		String: or(l.String, d.String), Line: or(l.Line, d.Line), Columns: or(l.Columns, d.Columns),
 		Attrs: or(l.Attrs, d.Attrs), Name: or(l.Name, d.Name),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -269,5 +270,14 @@ func TestQuote(t *testing.T) {
 	}
 	if got := Label("../\x1b\u202e\xff" + big(300)); len(got) > 210 || strings.ContainsAny(got, "\x1b\u202e\xff") {
 		t.Errorf("Label: %q", got)
+	}
+}
+
+func TestEveryLimitHasADefault(t *testing.T) {
+	v := reflect.ValueOf(Limits{}.filled())
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s has no default", v.Type().Field(i).Name)
+		}
 	}
 }
