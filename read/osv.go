@@ -27,8 +27,9 @@ var osvRecords = Format{
 	Source: osvSource,
 	Sniff: func(head []byte) bool {
 		s := shapeOf(head)
-		return s.has("id") && (s.has("affected") || s.has("schema_version") || s.has("modified", "aliases")) &&
-			!s.has("cveMetadata") && !s.has("type") && !s.has("bomFormat")
+		rest := []string{"aliases", "summary", "details", "withdrawn"}
+		return s.has("id") && !s.has("type") && (s.has("affected") || s.has("schema_version") ||
+			s.has("modified") && slices.ContainsFunc(rest, func(n string) bool { return s.names[n] }))
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		return Document{}, jsonDocuments(r, emit)
