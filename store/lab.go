@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+)
+
+const labStamp = "lab"
+
+// StampLab marks a store that holds nothing yet as a lab. Made-up data goes
+// into no other: it could not be told from real data any more.
+func (y *System) StampLab(ctx context.Context) error {
+	return y.s.update(ctx, func(t *tx) error {
+		if _, err := t.reserve("ingest", 0); err != nil { // nobody takes anything in meanwhile
+			return err
+		}
+		for _, table := range []string{"constituents", "assets", "intakes", "objects"} {
+			var k int64
+			found, err := one(t, "select k from "+table+" limit 1", nil, &k)
+			if err != nil {
+				return err
+			}
+			if found {
+				return vedette.Refused("the store holds %s: only a new store becomes a lab", table)
+			}
+		}
+		_, err := t.exec("insert into meta(name, value) values (?, ?) on conflict (name) do nothing", labStamp, strconv.FormatInt(us(t.Now()), 10))
+		return err
+	})
+}
+
+// Lab says whether the store is a lab, and since when.
+func (y *System) Lab(ctx context.Context) (since time.Time, ok bool, err error) {
+	var text string
+	if ok, err = one(reader{y.s, ctx}, "select value from meta where name = ?", []any{labStamp}, &text); err != nil || !ok {
+		return since, false, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return at(n), err == nil, err
+}
