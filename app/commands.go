@@ -38,6 +38,16 @@ type Commands struct {
 		List   auditList   `cmd:"" help:"List what was done, newest first."`
 		Verify auditVerify `cmd:"" help:"Check the hash chain over what was done."`
 	} `cmd:"" help:"The record of what was done."`
+	Rebuild rebuildCmd `cmd:"" help:"Compute derived state again from documents and claims."`
+	Purge   purgeCmd   `cmd:"" help:"Destroy content of a document, a source or an object."`
+	Backup  backupCmd  `cmd:"" help:"Write everything to one file, while others go on."`
+	Restore restoreCmd `cmd:"" help:"Fill a new store of either engine from a backup."`
+	Verify  verifyCmd  `cmd:"" help:"Print one hash per table over public ids."`
+	Migrate migrateCmd `cmd:"" help:"Bring the schema up to date; every command does."`
+	Lab struct {
+		Init   labInit   `cmd:"" help:"Stamp a new store as a lab."`
+		Estate labEstate `cmd:"" help:"Make an estate up and take it in."`
+	} `cmd:"" help:"Made-up data, in a store of its own."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -249,7 +249,7 @@ func (im *importer) take(t *store.Taking, f read.Format, doc *spooled, res *impo
 	if refused > 0 && t.Read == 0 {
 		return vedette.Invalid("nothing in it could be read")
 	}
-	return t.Finish(doc.size, own.Title, own.Time)
+	return t.Finish(doc.size, own.Time)
 }
 
 // report prints a line of JSON at once, or keeps the row for the table.

@@ -14,6 +14,7 @@ import (
 // become findings. Each stage takes its work from the to-do table.
 type Line struct {
 	sys     *store.System
+	work    store.Worker
 	stages  []stage
 	index   *index
 	version store.NamesVersion
@@ -29,7 +30,10 @@ type stage struct {
 
 // NewLine is the line of a store.
 func NewLine(s *store.Store) *Line {
-	l := &Line{sys: s.System()}
+	l := &Line{}
+	if s != nil {
+		l.sys, l.work = s.System(), s.System()
+	}
 	l.stages = []stage{
 		{store.StageName, 2000, l.names},
 		{store.StageVulnerability, 400, l.vulnerabilities},
@@ -42,14 +46,8 @@ func NewLine(s *store.Store) *Line {
 // Drain runs all stages until nothing is left to do. After every batch it
 // begins at the first stage again, where urgent work comes first.
 func (l *Line) Drain(ctx context.Context) error {
-	for {
-		worked, err := l.step(ctx)
-		if err != nil {
-			return err
-		}
-		if !worked {
-			break
-		}
+	if err := l.stagesDry(ctx); err != nil {
+		return err
 	}
 	_, err := l.sys.Work(ctx, store.StageSeal, 1<<20, func(*store.Work) error { return nil })
 	if err != nil {
@@ -58,9 +56,27 @@ func (l *Line) Drain(ctx context.Context) error {
 	return l.sys.Seal(ctx)
 }
 
+// Inside runs the stages inside the transaction of a rebuild.
+func (l *Line) Inside(ctx context.Context) func(store.Worker) error {
+	return func(w store.Worker) error {
+		in := NewLine(nil)
+		in.work, in.Progress = w, l.Progress
+		return in.stagesDry(ctx)
+	}
+}
+
+// stagesDry runs the stages until none has work.
+func (l *Line) stagesDry(ctx context.Context) error {
+	for {
+		if worked, err := l.step(ctx); err != nil || !worked {
+			return err
+		}
+	}
+}
+
 func (l *Line) step(ctx context.Context) (bool, error) {
 	for _, st := range l.stages {
-		n, err := l.sys.Work(ctx, st.Stage, st.batch, st.run)
+		n, err := l.work.Work(ctx, st.Stage, st.batch, st.run)
 		if err != nil {
 			return false, err
 		}
@@ -94,7 +110,7 @@ type factInfo struct {
 // load reads names and aliases; an alias above GREEN joins nothing, since a
 // finding would tell of it.
 func (l *Line) load(ctx context.Context) (*index, error) {
-	version, err := l.sys.NamesVersion(ctx)
+	version, err := l.work.NamesVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,17 +118,17 @@ func (l *Line) load(ctx context.Context) (*index, error) {
 		return l.index, nil
 	}
 	ix := &index{class: map[int64]int64{}, members: map[int64][]int64{}, public: map[int64]bool{}, facts: map[int64]*factInfo{}}
-	if ix.names, err = l.sys.Names(ctx); err != nil {
+	if ix.names, err = l.work.Names(ctx); err != nil {
 		return nil, err
 	}
-	marks, err := l.sys.Markings(ctx)
+	marks, err := l.work.Markings(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for k, m := range marks {
 		ix.public[k] = m.TLP <= vedette.TLPGreen && m.Audience == ""
 	}
-	rows, err := l.sys.Aliases(ctx)
+	rows, err := l.work.Aliases(ctx)
 	if err != nil {
 		return nil, err
 	}

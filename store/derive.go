@@ -171,9 +171,6 @@ func (d *deriver) refresh(k headKey, holders []holder, all map[holder][]*claim) 
 			}
 		}
 	}
-	slices.SortFunc(now, func(a, b current) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.from, b.from))
-	})
 	if !isNew || len(now) == 0 {
 		if err := d.clear(k, now); err != nil {
 			return err
@@ -428,10 +425,7 @@ func (d *deriver) unalias(claim int64) error {
 
 // head writes the fold of the statements at one marking.
 func (d *deriver) head(k headKey, now []current) error {
-	sts := make([]vedette.Statement, len(now))
-	for i, c := range now {
-		sts[i] = *c.st
-	}
+	sts := ordered(now)
 	h := d.opt.Fold(sts)
 	fields := "{}"
 	if len(h.Fields) > 0 {
@@ -449,7 +443,24 @@ func (d *deriver) head(k headKey, now []current) error {
 	if err := d.heads.add(k.key(), k.object, k.mark, typ, name, us(h.Modified), fields); err != nil {
 		return err
 	}
-	return d.texts.add(k.key(), clean(sts[0].Object+" "+name+" "+h.Text))
+	return d.texts.add(k.key(), headText(sts, h))
+}
+
+// ordered are the statements in an order that no arrival and no engine changes.
+func ordered(now []current) []vedette.Statement {
+	slices.SortFunc(now, func(a, b current) int {
+		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.from, b.from), cmp.Compare(a.hash, b.hash))
+	})
+	sts := make([]vedette.Statement, len(now))
+	for i, c := range now {
+		sts[i] = *c.st
+	}
+	return sts
+}
+
+// headText is what full text search reads of a head.
+func headText(sts []vedette.Statement, h vedette.Head) string {
+	return clean(sts[0].Object + " " + h.Name + " " + h.Text)
 }
 
 // clean makes a text fit for both engines: PostgreSQL refuses NUL.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,8 @@ type dialect struct {
 	// skipLocked lets many workers take different rows of the to-do table.
 	skipLocked string
 	numbered   bool // $1, $2 in place of ?
+	// compact are the statements that give free pages back.
+	compact []string
 }
 
 var sqlite = dialect{
@@ -25,6 +28,7 @@ var sqlite = dialect{
 		"{TEXTS}", "create virtual table texts using fts5(body, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2')",
 		"{TEXTS_INDEX}", "select 1",
 	),
+	compact: []string{"vacuum", "pragma wal_checkpoint(truncate)"},
 }
 
 var postgres = dialect{
@@ -39,6 +43,7 @@ var postgres = dialect{
 	),
 	skipLocked: " for update skip locked",
 	numbered:   true,
+	compact:    []string{"vacuum full"},
 }
 
 // bind renders the `?` of one SQL text for the engine: `$n` is a named
@@ -88,6 +93,47 @@ func (d *dialect) textQuery(words string) string {
 		q = append(q, `"`+strings.ReplaceAll(w, `"`, `""`)+`"`)
 	}
 	return strings.Join(q, " ")
+}
+
+// snapshot are the options of a transaction that reads one moment.
+func (d *dialect) snapshot() *sql.TxOptions {
+	if d.numbered {
+		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	return &sql.TxOptions{ReadOnly: true}
+}
+
+// emptyTexts forgets the full text of everything.
+func (d *dialect) emptyTexts(t *tx) error {
+	q := "insert into texts(texts) values ('delete-all')"
+	if d.numbered {
+		q = "delete from texts"
+	}
+	_, err := t.once(q)
+	return err
+}
+
+// forgetTexts removes full text without a head, and what the index remembers of deleted text.
+func (d *dialect) forgetTexts(t *tx) error {
+	if d.numbered {
+		_, err := t.once("delete from texts where not exists (select 1 from heads h where h.k = texts.rowid)")
+		return err
+	}
+	_, err := t.once("insert into texts(texts) values ('optimize')")
+	return err
+}
+
+// resetSerials lets tables that number their own rows go on behind restored ones.
+func (d *dialect) resetSerials(t *tx) error {
+	if !d.numbered {
+		return nil
+	}
+	for _, table := range []string{"todo", "counters"} {
+		if _, err := t.once("select setval(pg_get_serial_sequence('" + table + "', 'id'), (select coalesce(max(id), 0) + 1 from " + table + "))"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ints renders keys for an `in (...)`; they are integers of our own, never

@@ -313,7 +313,7 @@ func (t *tx) place(o *vedette.Observation, s *spot) (p place, err error) {
 func (b *batch) seenMark(owner string) (int64, error) {
 	m := vedette.Marking{TLP: max(vedette.TLPAmberStrict, b.in.Marking.TLP), PAP: b.in.Marking.PAP, Originator: vedette.HubOriginator, Audience: b.in.Marking.Audience}
 	switch {
-	case len(b.p.Constituents) > 0 && b.in.Constituent != "":
+	case b.bound && b.in.Constituent != "":
 		m.Originator, m.Audience = "org:"+b.in.Constituent, m.Audience.And(vedette.ToOrgs(b.in.Constituent))
 	case owner != "":
 		m.Audience = m.Audience.And(vedette.ToOrgs(owner))
@@ -468,7 +468,43 @@ func (b *batch) look4(seen []sighting, looks []*vedette.Coverage, spots map[stri
 		r := coverageRow{s.owner, check, t, mark, c.Ports}
 		rows[r] = append(rows[r], s.k)
 	}
+	if b.replayed {
+		return nil // the coverage was kept
+	}
+	if err := b.noteLate(rows); err != nil {
+		return err
+	}
 	return b.writeCoverage(rows)
+}
+
+// noteLate notes assets that a document with a later time has covered already:
+// their intervals are computed again in the order of time.
+func (b *batch) noteLate(rows map[coverageRow][]int64) error {
+	type key struct{ constituent, check int64 }
+	newer := map[key]bool{}
+	for r, assets := range rows {
+		k := key{r.constituent, r.check}
+		is, asked := newer[k]
+		if !asked {
+			var n int64
+			var err error
+			if is, err = one(b, "select 1 from coverage v join intakes i on i.k = v.intake_k where v.constituent_k = ? and v.check_k = ? and i.time > ? and i.k <> ? and i.purged_at is null limit 1",
+				[]any{r.constituent, r.check, us(b.in.Time), b.intakeK}, &n); err != nil {
+				return err
+			}
+			newer[k] = is
+		}
+		if !is {
+			continue
+		}
+		if b.lateLooks == nil {
+			b.lateLooks = map[int64]bool{}
+		}
+		for _, a := range assets {
+			b.lateLooks[a] = true
+		}
+	}
+	return nil
 }
 
 func (t *tx) protoName(k int64) string {
@@ -613,26 +649,32 @@ func packRanges(ks []int64) []byte {
 
 // inRanges says whether a packed set holds a key.
 func inRanges(packed []byte, k int64) bool {
+	in := false
+	eachRange(packed, func(lo, hi int64) bool {
+		in = lo <= k && k < hi
+		return hi <= k
+	})
+	return in
+}
+
+// eachRange calls f with the ranges of a packed set until it returns false.
+func eachRange(packed []byte, f func(lo, hi int64) bool) {
 	var end int64
 	for len(packed) > 0 {
 		gap, w := binary.Uvarint(packed)
 		if w <= 0 {
-			return false
+			return
 		}
 		n, v := binary.Uvarint(packed[w:])
 		if v <= 0 {
-			return false
+			return
 		}
 		lo := end + int64(gap)
-		if k < lo {
-			return false
-		}
-		if end = lo + int64(n); k < end {
-			return true
+		if end = lo + int64(n); !f(lo, end) {
+			return
 		}
 		packed = packed[w+v:]
 	}
-	return false
 }
 
 // declared brings a constituent's declared software in line with its profile.

@@ -187,19 +187,27 @@ func (s *Store) markings(ctx context.Context) (map[int64]vedette.Marking, error)
 }
 
 func (s *Store) loadMarkings(ctx context.Context) error {
-	return s.each(ctx, "select k, tlp, pap, originator, audience from markings", nil, func(scan func(...any) error) error {
+	all, err := s.allMarkings(reader{s, ctx})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, m := range all {
+		s.marks[m], s.markOf[k] = k, m
+	}
+	return err
+}
+
+func (s *Store) allMarkings(q querier) (map[int64]vedette.Marking, error) {
+	out := map[int64]vedette.Marking{}
+	err := q.each("select k, tlp, pap, originator, audience from markings", nil, func(scan func(...any) error) error {
 		var k, tlp, pap int64
 		var m vedette.Marking
 		var audience string
-		if err := scan(&k, &tlp, &pap, &m.Originator, &audience); err != nil {
-			return err
-		}
+		err := scan(&k, &tlp, &pap, &m.Originator, &audience)
 		m.TLP, m.PAP, m.Audience = vedette.TLP(tlp), vedette.PAP(pap), vedette.Audience(audience)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.marks[m], s.markOf[k] = k, m
-		return nil
+		out[k] = m
+		return err
 	})
+	return out, err
 }
 
 // marking is the marking of a key, for rows already read.

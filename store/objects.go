@@ -58,7 +58,7 @@ func (sc *Scoped) Statements(ctx context.Context, id string) (canonical string, 
 	}
 	type row struct {
 		k, source, mark, own, from, closed, at int64
-		body                              string
+		body                                   string
 	}
 	var rows []row
 	q := sc.reader(ctx)

@@ -58,8 +58,11 @@ func (w *Work) Context() context.Context { return w.t.ctx }
 type NamesVersion struct{ Name, Aliases, States int64 }
 
 // NamesVersion is the version of names and aliases now.
-func (y *System) NamesVersion(ctx context.Context) (v NamesVersion, err error) {
-	q := reader{y.s, ctx}
+func (y *System) NamesVersion(ctx context.Context) (NamesVersion, error) {
+	return namesVersion(reader{y.s, ctx})
+}
+
+func namesVersion(q querier) (v NamesVersion, err error) {
 	if _, err = one(q, "select coalesce(max(k), 0) from names", nil, &v.Name); err != nil {
 		return v, err
 	}

@@ -10,7 +10,7 @@ import (
 // give it: the old id redirects, its claims move, its findings re-key. A CVE is
 // never an alias, and the first CVE that names an alias keeps it.
 func (b *batch) joinIDs(sts []stated, objects *objectSet) error {
-	want := map[string]int64{}
+	want, public := map[string]int64{}, map[int64]bool{}
 	for _, s := range sts {
 		v := s.st.Vulnerability
 		if v == nil || len(v.Aliases) == 0 {
@@ -19,11 +19,16 @@ func (b *batch) joinIDs(sts []stated, objects *objectSet) error {
 		if _, cve := vedette.CVENumber(s.st.Object); !cve {
 			continue
 		}
-		m, err := b.marking(b.tx, s.mark)
-		if err != nil {
-			return err
+		seen, asked := public[s.mark]
+		if !asked {
+			m, err := b.marking(b.tx, s.mark)
+			if err != nil {
+				return err
+			}
+			seen = m.TLP <= vedette.TLPGreen && m.Audience == ""
+			public[s.mark] = seen
 		}
-		if m.TLP > vedette.TLPGreen || m.Audience != "" {
+		if !seen {
 			continue // a redirect would tell of it
 		}
 		for _, a := range v.Aliases {

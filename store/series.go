@@ -40,6 +40,9 @@ func (b *batch) series() error {
 		row := epssRow{day: p.Day.Unix() / 86400, score: millionths(p.Score), percentile: millionths(p.Percentile), model: model}
 		old, known := now[cve]
 		moved := !known || old.model != row.model || row.score-old.score >= epssStep || old.score-row.score >= epssStep
+		if known && row.day < old.day {
+			b.lateSeries = true // the series is computed again in the order of days
+		}
 		if known && row.day <= old.day || !moved {
 			b.Unchanged++
 			continue

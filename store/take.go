@@ -21,8 +21,6 @@ type Way struct {
 	Own func(asset string) (owner string, users []string, tie bool)
 	// Shrink lets a full source leave out more than a tenth of what it said before.
 	Shrink bool
-	// Replay writes no event: a rebuild.
-	Replay bool
 }
 
 // Counts are what taking a document changed. New, Changed and Unchanged count
@@ -43,14 +41,19 @@ type Taking struct {
 	s   *Store
 	ctx context.Context
 	p   vedette.Principal
-	in  vedette.Intake
-	src vedette.Source
-	way Way
+	// bound: who handed it in speaks for a constituent, not for the hub.
+	bound bool
+	in    vedette.Intake
+	src   vedette.Source
+	way   Way
 
 	intakeK, sourceK, constituentK, formatK int64
 	markK                                   int64
-	late                                    int64 // when the source's next document came, if this one is late
-	skip                                    int   // records a killed import kept already
+	late                                    int64          // when the source's next document came, if this one is late
+	replayed                                bool           // a rebuild reads kept records again
+	lateLooks                               map[int64]bool // assets looked at in a newer document already
+	lateSeries                              bool
+	skip                                    int // records a killed import kept already
 	buf                                     []entry
 	block                                   block
 	blocks                                  int64 // finished ones
@@ -95,7 +98,8 @@ func (sc *Scoped) Take(ctx context.Context, in vedette.Intake, src vedette.Sourc
 	if err := sc.mayHandIn(in.Constituent); err != nil {
 		return nil, err
 	}
-	t := &Taking{s: sc.s, ctx: ctx, p: sc.p, in: in, src: src, way: way, seen: map[int64]bool{}}
+	in.By = sc.p.Name
+	t := &Taking{s: sc.s, ctx: ctx, p: sc.p, bound: len(sc.p.Constituents) > 0, in: in, src: src, way: way, seen: map[int64]bool{}}
 	t.way.Whole = way.Whole || src.Full
 	return t, t.look(reader{sc.s, ctx})
 }
@@ -215,8 +219,8 @@ func (b *batch) intake() error {
 		document, b.sourceK, b.markK, b.constituentK, b.formatK); err != nil {
 		return err
 	}
-	_, err = b.exec("insert into intakes(k, source_k, document_k, format_k, mark_k, constituent_k, at, time, address, principal, records, done) values (?,?,?,?,?,?,?,?,?,?,0,0)",
-		b.intakeK, b.sourceK, document, b.formatK, b.markK, b.constituentK, us(b.in.At), us(b.in.Time), b.in.Address, b.p.Name)
+	_, err = b.exec("insert into intakes(k, source_k, document_k, format_k, mark_k, constituent_k, at, time, address, principal, bound, records, done) values (?,?,?,?,?,?,?,?,?,?,?,0,0)",
+		b.intakeK, b.sourceK, document, b.formatK, b.markK, b.constituentK, us(b.in.At), us(b.in.Time), b.in.Address, b.in.By, boolInt(b.bound))
 	return err
 }
 
@@ -306,7 +310,13 @@ func (t *Taking) flush(end func(*tx) error) error {
 
 // progress is where a killed import goes on.
 func (b *batch) progress() error {
-	_, err := b.exec("update intakes set records = ? where k = ?", b.Read, b.intakeK)
+	looks, points := false, false
+	for i := range b.buf {
+		looks = looks || len(b.buf[i].said.Observations)+len(b.buf[i].said.Coverage) > 0
+		points = points || len(b.buf[i].said.Points) > 0
+	}
+	_, err := b.exec("update intakes set records = ?, looks = case when looks + ? > 0 then 1 else 0 end, points = case when points + ? > 0 then 1 else 0 end, time = ? where k = ?",
+		b.Read, boolInt(looks), boolInt(points), us(b.in.Time), b.intakeK)
 	return err
 }
 
@@ -322,7 +332,7 @@ func (b *batch) keepBlocks() error {
 
 // Finish keeps the rest and marks the document as done. The time is what the
 // document says of its own; zero keeps the intake's.
-func (t *Taking) Finish(size int64, title string, own time.Time) error {
+func (t *Taking) Finish(size int64, own time.Time) error {
 	if !own.IsZero() {
 		t.in.Time = own
 	}
@@ -332,17 +342,24 @@ func (t *Taking) Finish(size int64, title string, own time.Time) error {
 				return err
 			}
 		}
+		if len(t.lateLooks) > 0 {
+			if err := x.replayAssets(t.lateLooks, t.way.Own, t.intakeK); err != nil {
+				return err
+			}
+		}
+		if t.lateSeries {
+			if err := x.replaySeries(t.intakeK); err != nil {
+				return err
+			}
+		}
 		if _, err := x.exec("update intakes set done = 1, time = ? where k = ?", us(t.in.Time), t.intakeK); err != nil {
 			return err
 		}
 		if _, err := x.exec("update documents set size = ? where k = (select document_k from intakes where k = ?)", size, t.intakeK); err != nil {
 			return err
 		}
-		if t.way.Replay {
-			return nil
-		}
 		return x.event(vedette.Event{Principal: t.p.Name, Token: t.p.Token, Verb: "import", Subject: t.in.Address, Constituent: t.in.Constituent,
-			Detail: map[string]string{"document": t.in.Document, "source": t.src.Name, "format": t.in.Format, "marking": t.in.Marking.String(), "title": title,
+			Detail: map[string]string{"document": t.in.Document, "source": t.src.Name, "format": t.in.Format, "marking": t.in.Marking.String(),
 				"read": strconv.Itoa(t.Read), "new": strconv.Itoa(t.New), "changed": strconv.Itoa(t.Changed), "closed": strconv.Itoa(t.Closed)}})
 	})
 }

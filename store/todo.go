@@ -35,30 +35,36 @@ func (t *tx) todo(s Stage, urgent bool, keys ...int64) error {
 // their distinct keys in the same transaction; then exactly the rows that were
 // read go. It returns how many rows that was.
 func (s *Store) work(ctx context.Context, stage Stage, n int, f func(*tx, []int64) error) (int, error) {
-	var ids, keys []int64
+	rows := 0
 	err := s.update(ctx, func(t *tx) error {
-		ids, keys = nil, nil
-		seen := map[int64]bool{}
-		if err := t.each("select id, key from todo where stage = ? order by urgent desc, id limit ?"+t.d.skipLocked, []any{stage.k, n}, func(scan func(...any) error) error {
-			var id, key int64
-			if err := scan(&id, &key); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-			if !seen[key] {
-				seen[key] = true
-				keys = append(keys, key)
-			}
-			return nil
-		}); err != nil || len(ids) == 0 {
-			return err
-		}
-		if err := f(t, keys); err != nil {
-			return err
-		}
-		return t.deleteTodo(ids)
+		var err error
+		rows, err = t.take(stage, n, func(keys []int64) error { return f(t, keys) })
+		return err
 	})
-	return len(ids), err
+	return rows, err
+}
+
+func (t *tx) take(stage Stage, n int, f func([]int64) error) (int, error) {
+	var ids, keys []int64
+	seen := map[int64]bool{}
+	if err := t.each("select id, key from todo where stage = ? order by urgent desc, id limit ?"+t.d.skipLocked, []any{stage.k, n}, func(scan func(...any) error) error {
+		var id, key int64
+		if err := scan(&id, &key); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		if !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+		return nil
+	}); err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	if err := f(keys); err != nil {
+		return 0, err
+	}
+	return len(ids), t.deleteTodo(ids)
 }
 
 func (t *tx) deleteTodo(ids []int64) error {

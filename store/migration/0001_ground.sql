@@ -9,7 +9,7 @@ create table sources(k {KEY}, name text not null unique, body text not null);
 -- what came in
 create table documents(k {KEY}, hash {BYTES} not null unique, size bigint not null default 0, purged_at bigint);
 create table blocks(k {KEY}, records bigint not null, body {BYTES} not null);
-create table intakes(k {KEY}, source_k bigint not null, document_k bigint not null, format_k bigint not null, mark_k bigint not null, constituent_k bigint not null, at bigint not null, time bigint not null, address text not null, principal text not null, records bigint not null, done bigint not null, purged_at bigint);
+create table intakes(k {KEY}, source_k bigint not null, document_k bigint not null, format_k bigint not null, mark_k bigint not null, constituent_k bigint not null, at bigint not null, time bigint not null, address text not null, principal text not null, bound bigint not null, records bigint not null, done bigint not null, looks bigint not null default 0, points bigint not null default 0, purged_at bigint);
 create unique index intakes_once on intakes(document_k, source_k, mark_k, constituent_k, format_k);
 create index intakes_source on intakes(source_k, time);
 
