@@ -1,7 +1,6 @@
 package read
 
 import (
-	"bytes"
 	"io"
 	"maps"
 	"regexp"
@@ -47,30 +46,29 @@ var trackerID = regexp.MustCompile(`^(CVE-\d{4}-\d{4,9}|CVE-\d{4}-XXXX|TEMP-\d+-
 
 func parseDebian(r io.Reader, emit func(Record) error) (Document, error) {
 	g := group[[]byte]{at: map[string]int{}}
-	err := safe.NewJSON(r, safe.Limits{}).Each("", func(pkg safe.Element) error {
-		name, err := jsontext.AppendQuote(nil, pkg.Name)
+	// one package may have ten thousand entries: they are read one by one
+	err := safe.NewJSON(r, safe.Limits{}).Each("/*", func(issue safe.Element) error {
+		if !trackerID.MatchString(issue.Name) {
+			return vedette.Invalid("%s: %s is no CVE and no TEMP id", safe.Label(issue.Pointer), safe.Quote(issue.Name))
+		}
+		b := g.of(issue.Name)
+		if len(*b) == 0 {
+			*b = append(*b, `{"id":"`+issue.Name+`","packages":{`...)
+		} else {
+			*b = append(*b, ',')
+		}
+		name, err := jsontext.AppendQuote(*b, issue.Of)
 		if err != nil {
 			return refused(err)
 		}
-		return safe.NewJSON(bytes.NewReader(pkg.Raw), safe.Limits{}).Each("", func(issue safe.Element) error {
-			if !trackerID.MatchString(issue.Name) {
-				return vedette.Invalid("%s%s: %s is no CVE and no TEMP id", pkg.Pointer, safe.Label(issue.Pointer), safe.Quote(issue.Name))
-			}
-			b := g.of(issue.Name)
-			if len(*b) == 0 {
-				*b = append(*b, `{"id":"`+issue.Name+`","packages":{`...)
-			} else {
-				*b = append(*b, ',')
-			}
-			*b = append(append(append(*b, name...), ':'), issue.Raw...)
-			return nil
-		}, nil)
+		*b = append(append(name, ':'), issue.Raw...)
+		return nil
 	}, nil)
-	if err == nil && len(g.all) == 0 {
-		err = vedette.Invalid("the tracker is empty: an empty one would close everything")
-	}
 	if err != nil {
 		return Document{}, err
+	}
+	if len(g.all) == 0 {
+		return Document{}, vedette.Invalid("the tracker is empty: an empty one would close everything")
 	}
 	ids := slices.SortedFunc(maps.Keys(g.at), func(a, b string) int { return g.at[a] - g.at[b] })
 	for i, id := range ids {

@@ -19,6 +19,7 @@ var ErrCut = errors.New("the JSON text ends too early")
 type Element struct {
 	Raw     []byte // the bytes as they stand; valid until the next is read
 	Name    string // of an object's member, "" in an array
+	Of      string // the name of the member it is in, "" at the top
 	Pointer string // RFC 6901
 	Offset  int64  // of the first byte of Raw, after a byte order mark
 }
@@ -81,15 +82,16 @@ func (j *JSON) End() error {
 }
 
 // Each reads one JSON text and calls each for every element of the array, or
-// member of the object, at path ("" is the document itself, "/a/b" a member);
-// beside, which may be nil, gets the other members of the objects on the way.
+// member of the object, at path ("" is the document itself, "/a/b" a member,
+// "/*" every member); beside, which may be nil, gets the other members of the
+// objects on the way.
 // Nothing may follow the text.
 func (j *JSON) Each(path string, each, beside func(Element) error) error {
 	w := walk{JSON: j, each: each, beside: beside}
 	if path != "" {
 		w.segments = strings.Split(path[1:], "/")
 	}
-	if err := w.descend("", 0); err != nil {
+	if err := w.descend("", "", 0); err != nil {
 		return err
 	}
 	if !w.found {
@@ -106,7 +108,7 @@ type walk struct {
 	found        bool
 }
 
-func (w *walk) descend(pointer string, level int) error {
+func (w *walk) descend(pointer, of string, level int) error {
 	w.renew()
 	here := level == len(w.segments)
 	kind := w.dec.PeekKind()
@@ -121,12 +123,12 @@ func (w *walk) descend(pointer string, level int) error {
 	}
 	w.found = w.found || here
 	if kind == '[' {
-		return w.elements(pointer)
+		return w.elements(pointer, of)
 	}
-	return w.members(pointer, level, here)
+	return w.members(pointer, of, level)
 }
 
-func (w *walk) elements(pointer string) error {
+func (w *walk) elements(pointer, of string) error {
 	for i := 0; ; i++ {
 		w.renew()
 		if k := w.dec.PeekKind(); k == ']' || k == 0 {
@@ -135,6 +137,7 @@ func (w *walk) elements(pointer string) error {
 		}
 		e, err := w.value(pointer+"/"+strconv.Itoa(i), "")
 		if err == nil {
+			e.Of = of
 			err = w.each(e)
 		}
 		if err != nil {
@@ -143,7 +146,8 @@ func (w *walk) elements(pointer string) error {
 	}
 }
 
-func (w *walk) members(pointer string, level int, here bool) error {
+func (w *walk) members(pointer, of string, level int) error {
+	here := level == len(w.segments)
 	seen := map[string]bool{}
 	for {
 		w.renew()
@@ -155,8 +159,8 @@ func (w *walk) members(pointer string, level int, here bool) error {
 		if err != nil {
 			return err
 		}
-		if !here && name == w.segments[level] {
-			if err := w.descend(pointer+"/"+token(name), level+1); err != nil {
+		if !here && (w.segments[level] == "*" || name == w.segments[level]) {
+			if err := w.descend(pointer+"/"+token(name), name, level+1); err != nil {
 				return err
 			}
 			continue
@@ -165,13 +169,16 @@ func (w *walk) members(pointer string, level int, here bool) error {
 		if err != nil {
 			return err
 		}
-		if f := w.beside; here || f != nil {
-			if here {
-				f = w.each
-			}
-			if err := f(e); err != nil {
-				return err
-			}
+		f := w.beside
+		if here {
+			f = w.each
+		}
+		if f == nil {
+			continue
+		}
+		e.Of = of
+		if err := f(e); err != nil {
+			return err
 		}
 	}
 }

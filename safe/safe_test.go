@@ -97,6 +97,14 @@ func TestEach(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
+	got = nil
+	err = NewJSON(strings.NewReader(`{"p":{"a":1},"q":{},"r~/":{"b":[2]}}`), Limits{}).Each("/*", func(e Element) error {
+		got = append(got, fmt.Sprintf("%s of %s at %s", e.Raw, e.Of, e.Pointer))
+		return nil
+	}, nil)
+	if want := []string{"1 of p at /p/a", "[2] of r~/ at /r~0~1/b"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
 	nothing := func(Element) error { return nil }
 	for in, why := range map[string]string{
 		`{"list":1}`:                       "expected an array or an object",
