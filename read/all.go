@@ -61,7 +61,7 @@ func unknown(head []byte) error {
 	if len(bytes.TrimSpace(head)) == 0 {
 		return vedette.Invalid("the document is empty")
 	}
-	syntax := map[byte]string{'{': "JSON", '[': "JSON", '<': "XML", ',': "CSV", 't': "YAML"}[shapeOf(head).kind]
+	syntax := map[byte]string{'{': "JSON", '[': "JSON", '<': "XML", ',': "CSV", 't': "YAML"}[kindOf(head)]
 	if syntax == "" {
 		return vedette.Invalid("binary data of no known format")
 	}

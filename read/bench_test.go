@@ -76,3 +76,16 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSniff is what each member of an archive costs before it is read.
+func BenchmarkSniff(b *testing.B) {
+	all := samples(b)
+	for b.Loop() {
+		for _, s := range all {
+			if _, err := Sniff(s.bytes); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*len(all))/b.Elapsed().Seconds(), "documents/s")
+}

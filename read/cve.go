@@ -24,7 +24,7 @@ var cveRecords = Format{
 		Purpose: "vulnerability knowledge",
 	},
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "cveMetadata", "dataType")
 		return s.has("cveMetadata") || s.has("dataType") && s.text["dataType"] == "CVE_RECORD"
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {

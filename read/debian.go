@@ -28,7 +28,7 @@ var debianTracker = Format{
 	},
 	Whole: true,
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "releases")
 		for _, names := range s.inner {
 			for n := range names {
 				if id, ok := strings.CutSuffix(n, "/releases"); ok && trackerID.MatchString(id) {

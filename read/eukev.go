@@ -24,7 +24,7 @@ var euKEV = Format{
 	},
 	Whole: true,
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "euvdId")
 		return s.kind == '[' && s.has("euvdId", "dateAdded")
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {

@@ -26,7 +26,7 @@ var kevJSON = Format{
 	Source: kevSource,
 	Whole:  true,
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "catalogVersion", "cveID")
 		return s.kind == '{' && (s.has("catalogVersion") || s.inner["vulnerabilities"]["cveID"])
 	},
 	Parse: parseKEV,

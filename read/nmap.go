@@ -28,7 +28,7 @@ var nmapReport = Format{
 		Marking: vedette.Marking{TLP: vedette.TLPAmberStrict}, Reliability: "A", Purpose: "assets",
 	},
 	Whole: true,
-	Sniff: func(head []byte) bool { return shapeOf(head).kind == '<' && bytes.Contains(head, []byte("<nmaprun")) },
+	Sniff: func(head []byte) bool { return kindOf(head) == '<' && bytes.Contains(head, []byte("<nmaprun")) },
 	Parse: parseNmap,
 	Say:   sayNmap,
 }

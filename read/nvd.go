@@ -22,7 +22,7 @@ var nvdPage = Format{
 		Redistribute: "yes", Marking: vedette.Marking{TLP: vedette.TLPClear}, Reliability: "A", Purpose: "vulnerability knowledge",
 	},
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "vulnerabilities", "NVD_CVE")
 		return s.text["format"] == "NVD_CVE" || s.inner["vulnerabilities"]["cve/id"]
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
@@ -48,7 +48,7 @@ var nvdOverrides = Format{
 		Name: "nvd-overrides", About: "NVD data overrides", Licence: "CC0-1.0", Redistribute: "yes",
 		Marking: vedette.Marking{TLP: vedette.TLPClear}, Reliability: "B", Purpose: "vulnerability knowledge",
 	},
-	Sniff: func(head []byte) bool { return shapeOf(head).has("_annotation", "cve") },
+	Sniff: func(head []byte) bool { return jsonWith(head, "_annotation").has("_annotation", "cve") },
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		return Document{}, jsonDocuments(r, emit)
 	},

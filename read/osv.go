@@ -26,7 +26,7 @@ var osvRecords = Format{
 	Syntax: "JSON",
 	Source: osvSource,
 	Sniff: func(head []byte) bool {
-		s := shapeOf(head)
+		s := jsonWith(head, "affected", "schema_version", "modified")
 		rest := []string{"aliases", "summary", "details", "withdrawn"}
 		return s.has("id") && !s.has("type") && (s.has("affected") || s.has("schema_version") ||
 			s.has("modified") && slices.ContainsFunc(rest, func(n string) bool { return s.names[n] }))
@@ -46,7 +46,7 @@ var osvYAML = Format{
 	Syntax: "YAML",
 	Source: osvSource,
 	Sniff: func(head []byte) bool {
-		return shapeOf(head).kind != '{' && hasKeys(head, "id:") && (hasKeys(head, "affected:") || hasKeys(head, "modified:"))
+		return kindOf(head) != '{' && hasKeys(head, "id:") && (hasKeys(head, "affected:") || hasKeys(head, "modified:"))
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		b, err := readYAML(r)

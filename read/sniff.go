@@ -29,24 +29,53 @@ func (s shape) has(names ...string) bool {
 
 // shapeOf looks at up to 64 KiB; a document that was cut is no error.
 func shapeOf(head []byte) shape {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	trimmed := bytes.TrimLeft(head, " \t\r\n")
+	s := shape{kind: kindOf(head)}
+	switch s.kind {
+	case '{', '[':
+		s.names, s.text, s.inner = map[string]bool{}, map[string]string{}, map[string]map[string]bool{}
+		s.json(jsontext.NewDecoder(bytes.NewReader(bytes.TrimPrefix(head, bom)), jsontext.AllowDuplicateNames(true)))
+	case ',':
+		line := firstLine(head)
+		s.columns = headerOf(string(line), separator(line))
+	}
+	return s
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// kindOf is the kind of a shape, without the cost of reading it.
+func kindOf(head []byte) byte {
+	trimmed := bytes.TrimLeft(bytes.TrimPrefix(head, bom), " \t\r\n")
 	switch {
 	case len(trimmed) == 0 || bytes.IndexByte(head, 0) >= 0:
-		return shape{}
-	case trimmed[0] == '{' || trimmed[0] == '[':
-		s := shape{kind: trimmed[0], names: map[string]bool{}, text: map[string]string{}, inner: map[string]map[string]bool{}}
-		s.json(jsontext.NewDecoder(bytes.NewReader(trimmed), jsontext.AllowDuplicateNames(true)))
-		return s
-	case trimmed[0] == '<':
-		return shape{kind: '<'}
+		return 0
+	case trimmed[0] == '{' || trimmed[0] == '[' || trimmed[0] == '<':
+		return trimmed[0]
 	}
-	line, _, _ := bytes.Cut(head, []byte("\n"))
-	line = bytes.TrimRight(line, "\r")
+	line := firstLine(head)
 	if len(line) > 0 && line[0] != '#' && bytes.ContainsAny(line, ",;\t") && len(line) < 4<<10 {
-		return shape{kind: ',', columns: headerOf(string(line), separator(line))}
+		return ','
 	}
-	return shape{kind: 't'}
+	return 't'
+}
+
+func firstLine(head []byte) []byte {
+	line, _, _ := bytes.Cut(bytes.TrimPrefix(head, bom), []byte("\n"))
+	return bytes.TrimRight(line, "\r")
+}
+
+// jsonWith is the shape of a JSON document that mentions one of the names; of
+// any other the zero shape, without reading it.
+func jsonWith(head []byte, names ...string) shape {
+	if k := kindOf(head); k != '{' && k != '[' {
+		return shape{}
+	}
+	for _, n := range names {
+		if bytes.Contains(head, []byte(`"`+n+`"`)) {
+			return shapeOf(head)
+		}
+	}
+	return shape{}
 }
 
 // separator is the one of ",", ";" and tab that a header line uses.

@@ -146,11 +146,14 @@ var errCut = errors.New("the last line has no line end: the file may have lost i
 
 // hasColumns says whether the first line of a table names all these columns.
 func hasColumns(head []byte, names ...string) bool {
-	s := shapeOf(head)
+	if kindOf(head) != ',' {
+		return false
+	}
+	columns := shapeOf(head).columns
 	for _, n := range names {
-		if !slices.Contains(s.columns, n) {
+		if !slices.Contains(columns, n) {
 			return false
 		}
 	}
-	return s.kind == ','
+	return true
 }
