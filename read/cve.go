@@ -163,6 +163,9 @@ func isEnglish(lang string) bool {
 // than one product or it names none itself, one more per CPE product.
 func cnaAffected(p cve.Product) []vedette.Affected {
 	vs := cnaVersions(p)
+	if strings.TrimRight(p.CollectionURL, "/") == redHatPackages && !notGiven(p.PackageName) {
+		return redHatAffected(p, vs)
+	}
 	a := vedette.Affected{
 		Vendor: strings.TrimSpace(p.Vendor), Product: strings.TrimSpace(p.Product), Scheme: "cna",
 		Ranges: vs.ranges, Default: vs.defaultOf(p), Platforms: p.Platforms, Modules: p.Modules,
@@ -192,6 +195,48 @@ func cnaAffected(p cve.Product) []vedette.Affected {
 		c := a
 		c.Scheme, c.Vendor, c.Product, c.Ecosystem, c.Same = eco.scheme, "", strings.TrimSpace(p.PackageName), eco.name, nil
 		out = append(out, c)
+	}
+	return out
+}
+
+// redHatPackages is the collection of the packages of Red Hat's products.
+const redHatPackages = "https://access.redhat.com/downloads/content/package-browser"
+
+// redHatAffected reads an entry whose product is a distribution and whose
+// versions are those of one of its packages: it is the package that is
+// affected, in the ecosystem OSV names after the CPE name of the distribution
+// ("Red Hat:enterprise_linux:9::baseos").
+func redHatAffected(p cve.Product, vs versions) []vedette.Affected {
+	a := vedette.Affected{
+		Product: strings.TrimSpace(p.PackageName), Scheme: "rpm", Ecosystem: "Red Hat",
+		Ranges: vs.ranges, Default: vs.defaultOf(p), Modules: p.Modules,
+	}
+	if len(p.CPEs) == 0 {
+		a.Platforms = []string{strings.TrimSpace(p.Product)}
+		return []vedette.Affected{a}
+	}
+	var out []vedette.Affected
+	seen := map[string]bool{}
+	for _, s := range p.CPEs {
+		n, ok := parseCPE(s)
+		if !ok {
+			continue
+		}
+		var parts []string
+		for _, i := range []int{cpe.Product, cpe.Version, cpe.Update, cpe.Edition} {
+			if n[i].IsAny() {
+				parts = append(parts, "")
+			} else {
+				parts = append(parts, n[i].Text())
+			}
+		}
+		eco := "Red Hat:" + strings.TrimRight(strings.Join(parts, ":"), ":")
+		if !seen[eco] {
+			seen[eco] = true
+			b := a
+			b.Ecosystem, b.Platforms = eco, []string{strings.TrimSpace(p.Product)}
+			out = append(out, b)
+		}
 	}
 	return out
 }

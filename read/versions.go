@@ -74,6 +74,7 @@ func (v *versions) entry(e cve.Version) {
 
 // interval adds the ranges from start to end, split at the changes.
 func (v *versions) interval(r vedette.Range, start, end string, incl bool, changes []cve.Change) {
+	start = strings.TrimSpace(strings.TrimLeft(start, ">="))
 	if !anyWord(start) && !noVersion(start) && start != "0" {
 		r.From = strings.TrimSuffix(strings.TrimSuffix(start, ".x"), ".*")
 	}
@@ -173,11 +174,12 @@ func cutLine(s string) (string, bool) {
 	return strings.CutSuffix(s, ".*")
 }
 
-const versionText = `v?\d[\w.+~:-]*`
+const versionText = `[vV]?\d[\w.+~:-]*`
 
 var (
 	oneVersion = regexp.MustCompile(`^` + versionText + `(?:\.\*)?$`)
-	comparison = regexp.MustCompile(`^(<=|>=|==|<|>|=)\s*(` + versionText + `)$`)
+	comparison = regexp.MustCompile(`^(?:[,\s]*(?:and )?)(<=|>=|==|<|>|=)\s*(` + versionText + `)`)
+	allBefore  = regexp.MustCompile(`(?i)^(?:all )?versions? `)
 	phrases    = []struct {
 		is   *regexp.Regexp
 		read func(r *vedette.Range, m []string)
@@ -243,35 +245,27 @@ func allVersions(list []string) bool {
 	return true
 }
 
-// comparisons reads ">= 1.0, < 1.4".
+// comparisons reads ">= 1.0, < 1.4" and "All versions < V1.0".
 func comparisons(r vedette.Range, s string) (vedette.Range, bool) {
-	for part := range strings.SplitSeq(s, ",") {
-		m := comparison.FindStringSubmatch(strings.TrimSpace(part))
+	s = s[len(allBefore.FindString(s)):]
+	for s != "" {
+		m := comparison.FindStringSubmatch(s)
 		if m == nil {
 			return r, false
 		}
-		switch m[1] {
-		case "<", "<=":
-			if r.To != "" {
-				return r, false
-			}
+		s = s[len(m[0]):]
+		switch {
+		case m[1][0] == '<' && r.To == "":
 			r.To, r.ToIncl = m[2], m[1] == "<="
-		case ">", ">=":
-			if r.From != "" {
-				return r, false
-			}
+		case m[1][0] == '>' && r.From == "":
 			r.From, r.FromExcl = m[2], m[1] == ">"
-		default:
-			if r.From+r.To != "" {
-				return r, false
-			}
+		case m[1][0] == '=' && r.From+r.To == "":
 			r.From, r.To, r.ToIncl = m[2], m[2], true
+		default:
+			return r, false
 		}
 	}
-	if r.From == r.To && !r.ToIncl {
-		return r, false
-	}
-	return r, true
+	return r, r.From+r.To != "" && (r.From != r.To || r.ToIncl && !r.FromExcl)
 }
 
 // nameFixes sets Fixed where the record itself says that the end of an
@@ -290,4 +284,19 @@ func (v *versions) nameFixes(p cve.Product) {
 			r.Fixed = r.To
 		}
 	}
+	v.statedBefore(p)
+}
+
+// statedBefore turns "affected, but not from X on" into the interval before X,
+// which is the same and names the fix: the way Red Hat writes.
+func (v *versions) statedBefore(p cve.Product) {
+	if len(v.ranges) != 1 || !strings.EqualFold(p.Default, "affected") {
+		return
+	}
+	r := v.ranges[0]
+	if r.Status != vedette.StatusUnaffected || r.From == "" || r.FromExcl || r.To != "" || r.Type == "git" {
+		return
+	}
+	before := vedette.Range{Status: vedette.StatusAffected, To: r.From, Type: r.Type, Fixed: r.From}
+	v.ranges = []vedette.Range{before, r}
 }

@@ -53,6 +53,9 @@ func TestVersions(t *testing.T) {
 		{"dash", oneProduct("12.1.1 - 12.1.3", "", "", "", "affected"), []R{{Status: a, From: "12.1.1", To: "12.1.3", ToIncl: true}}, ""},
 		{"list", oneProduct("1.0, 1.1", "", "", "", "affected"), []R{{Status: a, Exact: "1.0"}, {Status: a, Exact: "1.1"}}, ""},
 		{"a product line", oneProduct("WCD9380", "", "", "", "affected"), []R{{Status: a, Exact: "WCD9380"}}, ""},
+		{"all versions below", oneProduct("All versions < V1.0.15", "", "", "", "affected"), []R{{Status: a, To: "V1.0.15"}}, ""},
+		{"all versions between", oneProduct("All versions >= V4.0 < V4.2", "", "", "", "affected"), []R{{Status: a, From: "V4.0", To: "V4.2"}}, ""},
+		{"operators in both fields", oneProduct(">= 3.3.0", "", "<= 4.4.11", "", "affected"), []R{{Status: a, From: "3.3.0", To: "4.4.11", ToIncl: true}}, ""},
 		{"unclear operators", oneProduct(">= 3.0.0, 3.5.0", "", "", "", "affected"), []R{{Status: a, Exact: ">= 3.0.0, 3.5.0"}}, ""},
 		{"nothing named", oneProduct("n/a", "", "", "", "affected"), []R{{Status: a, Exact: "n/a"}}, ""},
 	} {
@@ -73,6 +76,27 @@ func TestVagueVersionsAreNotUnaffected(t *testing.T) {
 		if got := cnaVersions(p).defaultOf(p); got != want {
 			t.Errorf("%q: rest is %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Red Hat states the distribution and means one of its packages.
+func TestRedHatPackage(t *testing.T) {
+	p := cve.Product{
+		Vendor: "Red Hat", Product: "Red Hat Enterprise Linux 9", PackageName: "openssh", CollectionURL: redHatPackages + "/",
+		CPEs: []string{"cpe:/o:redhat:enterprise_linux:9::baseos", "cpe:/a:redhat:enterprise_linux:9::appstream"}, Default: "affected",
+		Versions: []cve.Version{{Version: "0:8.7p1-38.el9_4.1", Status: "unaffected", LessThan: "*", Type: "rpm"}},
+	}
+	got := cnaAffected(p)
+	if len(got) != 2 || got[0].Scheme != "rpm" || got[0].Product != "openssh" || got[0].Ecosystem != "Red Hat:enterprise_linux:9::baseos" ||
+		got[1].Ecosystem != "Red Hat:enterprise_linux:9::appstream" {
+		t.Fatalf("%+v", got)
+	}
+	want := []vedette.Range{
+		{Status: vedette.StatusAffected, To: "0:8.7p1-38.el9_4.1", Type: "rpm", Fixed: "0:8.7p1-38.el9_4.1"},
+		{Status: vedette.StatusUnaffected, From: "0:8.7p1-38.el9_4.1", Type: "rpm"},
+	}
+	if !reflect.DeepEqual(got[0].Ranges, want) || got[0].Default != vedette.StatusAffected {
+		t.Errorf("%+v", got[0])
 	}
 }
 
