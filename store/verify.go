@@ -18,7 +18,7 @@ var publicRows = map[string]string{
 	"intakes":      "select s.name, d.hash, f.text, " + markColumns + ", coalesce(c.id, ''), i.at, i.time, i.address, i.principal, i.bound, i.records, i.done, coalesce(i.purged_at, 0) from intakes i join sources s on s.k = i.source_k join documents d on d.k = i.document_k join terms f on f.k = i.format_k join markings m on m.k = i.mark_k left join constituents c on c.k = i.constituent_k",
 	"blocks":       "select s.name, d.hash, b.k & 1048575, b.records, b.body from blocks b join intakes i on i.k = b.k >> 20 join sources s on s.k = i.source_k join documents d on d.k = i.document_k",
 	"objects":      "select o.id, t.text, coalesce(r.id, '') from objects o join terms t on t.k = o.type_k left join objects r on r.k = o.same_k",
-	"claims":       "select o.id, s.name, " + markColumns + ", c.own, c.hash, c.from_t, coalesce(c.closed_t, 0), c.k & 4294967295 from claims c join objects o on o.k = c.object_k join sources s on s.k = c.source_k join markings m on m.k = c.mark_k",
+	"claims":       "select o.id, s.name, " + markColumns + ", c.own, c.hash, c.from_t, coalesce(c.closed_t, 0) from claims c join objects o on o.k = c.object_k join sources s on s.k = c.source_k join markings m on m.k = c.mark_k",
 	"heads":        "select o.id, " + markColumns + ", t.text, h.name, h.modified, h.fields from heads h join objects o on o.k = h.object_k join terms t on t.k = h.type_k join markings m on m.k = h.mark_k",
 	"vals":         "select v.h, o.id, " + markColumns + " from vals v join objects o on o.k = v.object_k join markings m on m.k = v.mark_k",
 	"edges":        "select a.id, t.text, b.id, s.name, " + markColumns + " from edges e join objects a on a.k = e.src join objects b on b.k = e.dst join terms t on t.k = e.rel join claims c on c.k = e.claim_k join sources s on s.k = c.source_k join markings m on m.k = e.mark_k",
@@ -34,7 +34,7 @@ var publicRows = map[string]string{
 	"pairs":        "select w.id, f.body, p.rank, p.body, " + markColumns + " from pairs p join objects w on w.k = p.object_k join facts f on f.k = p.fact_k join markings m on m.k = p.mark_k",
 	"findings":     "select f.k, w.id, coalesce(c.id, ''), coalesce(a.id, ''), f.port, coalesce(p.text, ''), coalesce(l.text, ''), f.first_t from findings f join objects w on w.k = f.object_k left join constituents c on c.k = f.constituent_k left join assets a on a.k = f.asset_k left join terms p on p.k = f.proto_k left join terms l on l.k = f.place_k",
 	"evidence":     "select e.finding_k, e.rank, r.body, " + observationColumns + ", " + markColumns + observationJoins + " join evidence e on e.observation_k = o.k join pairs r on r.k = e.pair_k join markings m on m.k = e.mark_k",
-	"events":       "select e.k, e.at, e.principal, e.token, e.verb, e.subject, coalesce(c.id, ''), e.reason, e.detail, coalesce(s.hash, e.detail) from events e left join constituents c on c.k = e.constituent_k left join seals s on s.event_k = e.k",
+	"events":       "select e.k, e.at, e.principal, e.token, e.verb, e.subject, coalesce(c.id, ''), e.reason, e.detail, s.hash from events e left join constituents c on c.k = e.constituent_k left join seals s on s.event_k = e.k",
 	"users":        "select name, roles, constituents, orgs, created_at, coalesce(disabled_at, 0) from users",
 	"tokens":       "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
