@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/format/eukev"
@@ -75,6 +76,9 @@ func sayEUKEV(body []byte) (Said, error) {
 		return Said{}, vedette.Invalid("neither cveId nor euvdId")
 	}
 	added, err := seenAt(strings.TrimSpace(e.Added))
+	if err != nil { // as the rest of the EUVD writes it
+		added, err = time.Parse("Jan 2, 2006, 3:04:05 PM", strings.TrimSpace(e.Added))
+	}
 	if err != nil || added.IsZero() {
 		return Said{}, vedette.Invalid("dateAdded %s is not a date", safe.Quote(e.Added))
 	}

@@ -158,10 +158,12 @@ func itemOf(t *table, row []string) (listedItem, error) {
 		s.CPE = n.String()
 		fillFromCPE(&s, n)
 	}
-	if s.PURL != "" && (!strings.HasPrefix(s.PURL, "pkg:") || len(s.PURL) > cpe.MaxLen) {
-		return item, vedette.Invalid("purl %s is not a package URL", safe.Quote(s.PURL))
+	if s.PURL != "" {
+		if err := fillFromPURL(&s); err != nil {
+			return item, err
+		}
 	}
-	if s != (vedette.Software{}) && s.Product == "" && s.PURL == "" {
+	if s != (vedette.Software{}) && s.Product == "" {
 		return item, vedette.Invalid("software without product, cpe or purl")
 	}
 	item.Software = s
@@ -296,13 +298,6 @@ func merge(o *vedette.Observation, p vedette.Observation) {
 
 // itemKey tells one product of an asset from the others, whatever its version.
 func itemKey(s vedette.Software) string {
-	if s.Product == "" && s.PURL != "" {
-		purl, _, _ := strings.Cut(s.PURL, "?")
-		if i := strings.LastIndexByte(purl, '@'); i > strings.LastIndexByte(purl, '/') {
-			purl = purl[:i]
-		}
-		return purl
-	}
 	key := strings.ToLower(s.Product)
 	if s.Vendor != "" {
 		key = strings.ToLower(s.Vendor) + "/" + key
