@@ -1,6 +1,17 @@
 // Package read turns the bytes of a document into what it says: statements of
 // sources, observations of looks, points of series. One file per format; a
-// format never touches the network or the store.
+// format never touches the network or the store (design section 3).
+//
+// To add a format: write a file with a Format value, put the value into All
+// and a hand-written sample into testdata/NAME/; `go test ./read -update`
+// writes what the sample says beside it. The family tests then cut the sample
+// off, read it twice, sniff it against every other format and fuzz it. Read
+// documents through package safe alone. Where a wire shape deserves a package
+// of its own it goes to format/, which knows nothing of us.
+//
+// Times that are zero in what a record says (Statement.Since,
+// Observation.At, Coverage.At) are those of the document, and where it has none
+// of the intake.
 package read
 
 import (

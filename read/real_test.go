@@ -117,3 +117,19 @@ func peek(r io.Reader) ([]byte, io.Reader, error) {
 	}
 	return head[:n], io.MultiReader(bytes.NewReader(head[:n]), r), nil
 }
+
+// The published catalogue says the same in both forms.
+func TestRealKEVFormsAgree(t *testing.T) {
+	dir := realData(t)
+	load := func(name string) (b []byte) {
+		err := safe.MembersFile(filepath.Join(dir, name), safe.Limits{}, func(m safe.Member) (err error) {
+			b, err = io.ReadAll(m.R)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	sameSaid(t, load("vuln/kev-2025-02-25.json.gz"), kevJSON, load("vuln/kev-2025-02-25.csv.gz"), kevCSV)
+}
