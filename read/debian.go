@@ -48,6 +48,9 @@ func parseDebian(r io.Reader, emit func(Record) error) (Document, error) {
 	g := group[[]byte]{at: map[string]int{}}
 	// one package may have ten thousand entries: they are read one by one
 	err := safe.NewJSON(r, safe.Limits{}).Each("/*", func(issue safe.Element) error {
+		if issue.Err != nil {
+			return issue.Err
+		}
 		if !trackerID.MatchString(issue.Name) {
 			return vedette.Invalid("%s: %s is no CVE and no TEMP id", safe.Label(issue.Pointer), safe.Quote(issue.Name))
 		}

@@ -24,9 +24,13 @@ const (
 func refused(err error) error { return vedette.Invalid("%s", safe.Reason(err)) }
 
 // elements emits each element of the array, or member of the object, at path.
-func elements(r io.Reader, path string, emit func(Record) error, beside func(safe.Element) error) error {
+// An element that is refused ends a whole document and no other.
+func elements(r io.Reader, path string, whole bool, emit func(Record) error, beside func(safe.Element) error) error {
 	return safe.NewJSON(r, safe.Limits{}).Each(path, func(e safe.Element) error {
-		return emit(Record{Where: e.Pointer, Body: e.Raw})
+		if e.Err != nil && whole {
+			return e.Err
+		}
+		return emit(Record{Where: e.Pointer, Body: e.Raw, Err: e.Err})
 	}, beside)
 }
 

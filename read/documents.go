@@ -20,7 +20,7 @@ func jsonDocuments(r io.Reader, emit func(Record) error) error {
 		return err
 	}
 	if head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n"); len(head) > 0 && head[0] == '[' {
-		return elements(b, "", emit, nil)
+		return elements(b, "", false, emit, nil)
 	}
 	lines := safe.NewLines(b, safe.Limits{})
 	check := safe.NewChecker(safe.Limits{})

@@ -51,6 +51,15 @@ func TestBadLineIsRefusedAlone(t *testing.T) {
 	}
 }
 
+// So is a bad element of an array, while the array itself can be read.
+func TestBadElementIsRefusedAlone(t *testing.T) {
+	good := `{"id":"OSV-1","modified":"2031-01-01T00:00:00Z"}`
+	res, err := readAll(osvRecords, []byte(`[`+good+`,{"id":"a","ID":"b"},`+good+`,7]`))
+	if err != nil || len(res.Records) != 4 || res.Records[1].Refused == "" || res.Records[1].Where != "/1" || res.Records[3].Refused == "" {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 // An asset with a refused row has no coverage: what is missing may be in that row.
 func TestInventoryWithARefusedRow(t *testing.T) {
 	res, err := readAll(inventory, []byte("asset;product;port\n192.0.2.7;a;\n192.0.2.7;b;70000\n192.0.2.8;c;\n"))

@@ -30,7 +30,7 @@ var euKEV = Format{
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		n := 0
-		err := elements(r, "", func(rec Record) error {
+		err := elements(r, "", true, func(rec Record) error {
 			n++
 			return emit(rec)
 		}, nil)

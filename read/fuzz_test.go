@@ -22,6 +22,9 @@ func fuzzFormat(f *testing.F, format Format) {
 			if (r.Err == nil) == (r.Body == nil) || r.Where == "" {
 				t.Fatalf("record %q has body %v and error %v", r.Where, r.Body != nil, r.Err)
 			}
+			if r.Err != nil && format.Whole {
+				t.Fatalf("record %q of a whole document is refused alone", r.Where)
+			}
 			if r.Err != nil {
 				invalidOrNil(t, r.Err)
 				return nil

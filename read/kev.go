@@ -49,7 +49,7 @@ var kevCSV = Format{
 func parseKEV(r io.Reader, emit func(Record) error) (Document, error) {
 	var doc Document
 	n, count := 0, -1
-	err := elements(r, "/vulnerabilities", func(rec Record) error {
+	err := elements(r, "/vulnerabilities", true, func(rec Record) error {
 		n++
 		return emit(rec)
 	}, func(e safe.Element) error {
@@ -99,11 +99,11 @@ func parseKEVCSV(r io.Reader, emit func(Record) error) (Document, error) {
 	return Document{}, t.each(func(where string, row []string) error {
 		e, err := kev.FromRow(row, index)
 		if err != nil {
-			return emit(Record{Where: where, Err: refused(err)})
+			return vedette.Invalid("%s: %s", where, safe.Reason(err))
 		}
 		body, err := kev.Encode(e)
 		if err != nil {
-			return emit(Record{Where: where, Err: refused(err)})
+			return vedette.Invalid("%s: %s", where, safe.Reason(err))
 		}
 		return emit(Record{Where: where, Body: body})
 	})

@@ -27,7 +27,7 @@ var nvdPage = Format{
 	},
 	Parse: func(r io.Reader, emit func(Record) error) (Document, error) {
 		var doc Document
-		err := elements(r, "/vulnerabilities", emit, func(e safe.Element) error {
+		err := elements(r, "/vulnerabilities", false, emit, func(e safe.Element) error {
 			if e.Name == "timestamp" {
 				doc.Time = cve.Time(strings.Trim(string(e.Raw), `"`))
 			}

@@ -52,7 +52,9 @@ type Record struct {
 	// Body is the source's own bytes of a JSON record; for formats without one
 	// JSON value per record it is a canonical form that Say reads. Valid until emit returns.
 	Body []byte
-	Err  error // why this record is refused; Body is nil then
+	// Err is why this record is refused; Body is nil then. Parse of a Whole
+	// format returns the error instead.
+	Err error
 }
 
 // Document is what a document says of itself.

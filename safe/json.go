@@ -22,6 +22,9 @@ type Element struct {
 	Of      string // the name of the member it is in, "" at the top
 	Pointer string // RFC 6901
 	Offset  int64  // of the first byte of Raw, after a byte order mark
+	// Err is why this element is refused although its end was found; Raw is nil
+	// then. Reading goes on unless the caller returns it.
+	Err error
 }
 
 // JSON reads JSON texts (RFC 8259) and refuses what parsers disagree about:
@@ -65,7 +68,13 @@ func (c *Checker) Check(raw []byte) error {
 }
 
 // Value reads the next JSON text whole; io.EOF when there is none.
-func (j *JSON) Value() (Element, error) { return j.value("", "") }
+func (j *JSON) Value() (Element, error) {
+	e, err := j.value("", "")
+	if err == nil {
+		err = e.Err
+	}
+	return e, err
+}
 
 // End says whether nothing but white space is left.
 func (j *JSON) End() error {
@@ -136,11 +145,11 @@ func (w *walk) elements(pointer, of string) error {
 			return w.fault(pointer, err)
 		}
 		e, err := w.value(pointer+"/"+strconv.Itoa(i), "")
-		if err == nil {
-			e.Of = of
-			err = w.each(e)
-		}
 		if err != nil {
+			return err
+		}
+		e.Of = of
+		if err := w.each(e); err != nil {
 			return err
 		}
 	}
@@ -172,6 +181,8 @@ func (w *walk) members(pointer, of string, level int) error {
 		f := w.beside
 		if here {
 			f = w.each
+		} else if e.Err != nil {
+			return e.Err
 		}
 		if f == nil {
 			continue
@@ -217,7 +228,7 @@ func (j *JSON) value(pointer, name string) (Element, error) {
 	}
 	e := Element{Raw: raw, Name: name, Pointer: pointer, Offset: j.dec.InputOffset() - int64(len(raw))}
 	if at, why := j.scan.check(raw, j.dec.StackDepth()); why != "" {
-		return Element{}, vedette.Invalid("%s (byte %d): %s", place(pointer), e.Offset+int64(at), why)
+		e.Raw, e.Err = nil, vedette.Invalid("%s (byte %d): %s", place(pointer), e.Offset+int64(at), why)
 	}
 	return e, nil
 }

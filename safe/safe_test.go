@@ -105,7 +105,15 @@ func TestEach(t *testing.T) {
 	if want := []string{"1 of p at /p/a", "[2] of r~/ at /r~0~1/b"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
-	nothing := func(Element) error { return nil }
+	nothing := func(e Element) error { return e.Err }
+	got = nil
+	err = NewJSON(strings.NewReader(`[{"a":1,"A":2},{"b":1},["\u0000"],3]`), Limits{}).Each("", func(e Element) error {
+		got = append(got, fmt.Sprintf("%s %v", e.Raw, e.Err != nil))
+		return nil
+	}, nil)
+	if want := []string{" true", `{"b":1} false`, " true", "3 false"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
 	for in, why := range map[string]string{
 		`{"list":1}`:                       "expected an array or an object",
 		`{"other":[]}`:                     "no \"/list\"",
