@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"reflect"
@@ -88,7 +89,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		err = ctx.Err()
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "vedette: %v\n", err)
+		fmt.Fprintf(errs, "vedette: %s\n", explain(err))
 		return exitCode(ctx, err)
 	}
 	return r.status
@@ -155,7 +156,7 @@ func (r *run) dispatch(k *kong.Context) error {
 	}
 	defer r.store.Close()
 	if !policy.May(r.p, act(k)) {
-		return vedette.Refused("%s may not %s: no role of %v allows it", r.p.Name, act(k), r.p.Roles)
+		return vedette.Refused("%s may not run %q: it takes another role than %s", r.p.Name, act(k), joinRoles(r.p.Roles))
 	}
 	if r.sc, err = r.store.As(r.ctx, r.p); err != nil {
 		return err
@@ -188,6 +189,17 @@ func (r *run) note(format string, a ...any) {
 	if !r.Quiet {
 		fmt.Fprintf(r.errs, format+"\n", a...)
 	}
+}
+
+// explain names the kind of an error where its message alone does not.
+func explain(err error) string {
+	text := err.Error()
+	for _, kind := range []error{vedette.ErrNotFound, vedette.ErrRefused} {
+		if errors.Is(err, kind) && !errors.Is(err, fs.ErrNotExist) && !strings.Contains(text, kind.Error()) {
+			return kind.Error() + ": " + text
+		}
+	}
+	return text
 }
 
 func exitCode(ctx context.Context, err error) int {

@@ -111,11 +111,15 @@ func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, er
 	if err := l.hosts(ctx, sc, j, &marking); err != nil {
 		return nil, err
 	}
-	if j.LeftOut, err = l.leftOut(ctx, sc, j); err != nil {
+	if j.LeftOut, err = l.leftOut(ctx, sc, j, &marking); err != nil {
 		return nil, err
 	}
 	if j.Shared, err = sc.SharedFindings(ctx, canonical); err != nil {
 		return nil, err
+	}
+	if len(j.Shared) > 0 {
+		// a fact of an asset of others: for its users alone
+		marking = marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict})
 	}
 	j.Marking = marking.String()
 	return j, nil
@@ -278,7 +282,7 @@ func (c *JoinConstituent) decide(v vedette.Vulnerability) {
 
 // leftOut computes on demand what makes no finding: software of the product
 // that is not affected, fixed by backport, or cannot be told.
-func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join) ([]JoinHost, error) {
+func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join, marking *vedette.Marking) ([]JoinHost, error) {
 	out := []JoinHost{}
 	ranges, err := sc.Ranges(ctx, j.ID)
 	if err != nil || len(ranges) == 0 {
@@ -319,6 +323,7 @@ func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join) ([]JoinHo
 				m = match.Settle(m, beside[s.AssetKey])
 			}
 			if !m.Verdict.MakesFinding() {
+				*marking = marking.Join(s.Marking)
 				out = append(out, JoinHost{Constituent: s.Constituent, Asset: s.Asset, Port: s.Port, Proto: s.Proto, Software: softwareText(sw),
 					Verdict: m.Verdict, Reasons: m.Reasons, Fixed: m.Fixed, FirstSeen: s.Since, Check: s.Check, Exposed: s.Exposed})
 			}

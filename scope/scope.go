@@ -16,6 +16,7 @@ type Map struct {
 	names map[string][]entry       // by domain, without the leading labels
 	nets  map[netip.Prefix][]entry // by network
 	bits  [2][]int                 // lengths of IPv4 and IPv6 networks, longest first
+	used  map[string][]string      // constituents that name the asset in a system
 }
 
 // entry is one scope entry or exclusion of one constituent.
@@ -28,7 +29,7 @@ type entry struct {
 // NewMap reads the scopes of constituents. Whether an entry still authorises
 // is not asked here: whose an asset is does not end with an authorisation.
 func NewMap(cs []vedette.Constituent) *Map {
-	m := &Map{names: map[string][]entry{}, nets: map[netip.Prefix][]entry{}}
+	m := &Map{names: map[string][]entry{}, nets: map[netip.Prefix][]entry{}, used: Users(cs)}
 	for _, c := range cs {
 		for _, s := range c.Scope {
 			m.add(s, entry{constituent: c.ID, subdomains: s.Subdomains})
@@ -65,10 +66,20 @@ func (m *Map) add(s vedette.ScopeEntry, e entry) {
 }
 
 // Owner finds the owner of an asset: the constituent with the longest match
-// that does not exclude the asset. Those with a shorter match use it. Two
-// owners of the same length are a tie, which a person has to decide: then
-// there is no owner and both are users.
+// that does not exclude the asset. Those with a shorter match use it, and those
+// who name it in a system. Two owners of the same length are a tie, which a
+// person has to decide: then there is no owner and both are users.
 func (m *Map) Owner(asset string) (owner string, users []string, tie bool) {
+	owner, users, tie = m.byScope(asset)
+	if used := m.used[asset]; used != nil {
+		users = append(users, used...)
+		slices.Sort(users)
+		users = slices.DeleteFunc(slices.Compact(users), func(u string) bool { return u == owner })
+	}
+	return owner, users, tie
+}
+
+func (m *Map) byScope(asset string) (owner string, users []string, tie bool) {
 	var found [][]entry // longest first
 	if a, err := netip.ParseAddr(asset); err == nil {
 		found = m.networks(a.Unmap())

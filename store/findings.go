@@ -427,6 +427,7 @@ type Seen struct {
 	FactKey     int64
 	AssetKey    int64
 	Fact        vedette.Fact
+	Marking     vedette.Marking // of the observation
 }
 
 // SoftwareNamed are the places that show any of the products now, within the
@@ -448,19 +449,25 @@ func (sc *Scoped) SoftwareNamed(ctx context.Context, names []int64) ([]Seen, err
 		return nil, err
 	}
 	var out []Seen
+	var marks []int64
 	for part := range slices.Chunk(fs, 400) {
-		if err := q.each(`select coalesce(c.id, ''), coalesce(a.id, ''), o.port, coalesce(p.text, ''), t.text, o.exposed, o.from_t, o.fact_k, o.asset_k from observations o
+		if err := q.each(`select coalesce(c.id, ''), coalesce(a.id, ''), o.port, coalesce(p.text, ''), t.text, o.exposed, o.from_t, o.fact_k, o.asset_k, o.mark_k from observations o
 			left join constituents c on c.k = o.constituent_k left join assets a on a.k = o.asset_k left join terms p on p.k = o.proto_k join terms t on t.k = o.check_k
 			where o.fact_k in `+ints(part)+" and o.closed_t is null and "+sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k"), nil, func(scan func(...any) error) error {
 			var s Seen
-			var exposed, from int64
-			if err := scan(&s.Constituent, &s.Asset, &s.Port, &s.Proto, &s.Check, &exposed, &from, &s.FactKey, &s.AssetKey); err != nil {
+			var exposed, from, mark int64
+			if err := scan(&s.Constituent, &s.Asset, &s.Port, &s.Proto, &s.Check, &exposed, &from, &s.FactKey, &s.AssetKey, &mark); err != nil {
 				return err
 			}
 			s.Exposed, s.Since, s.Fact = untri(exposed), at(from), all[s.FactKey]
-			out = append(out, s)
+			out, marks = append(out, s), append(marks, mark)
 			return nil
 		}); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		if out[i].Marking, err = sc.s.marking(q, marks[i]); err != nil {
 			return nil, err
 		}
 	}
