@@ -148,6 +148,8 @@ func TestRebuildAndRestore(t *testing.T) {
 	})
 }
 
+func localPrincipal() vedette.Principal { return vedette.Local() }
+
 func postgresOr(t *testing.T) string {
 	if os.Getenv("VEDETTE_TEST_PG") == "" {
 		return ""

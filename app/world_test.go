@@ -47,12 +47,17 @@ func newWorld(t testing.TB, place string) *world {
 // run is a call of a command as a principal.
 func (w *world) run(p vedette.Principal) *run {
 	w.t.Helper()
-	sc, err := w.store.As(context.Background(), p)
+	r, err := w.as(p)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return r
+}
+
+func (w *world) as(p vedette.Principal) (*run, error) {
+	sc, err := w.store.As(context.Background(), p)
 	return &run{Globals: &Globals{Output: "json", Quiet: true}, ctx: context.Background(), in: strings.NewReader(""), out: &bytes.Buffer{}, errs: &bytes.Buffer{},
-		store: w.store, sc: sc, p: p, line: NewLine(w.store)}
+		store: w.store, sc: sc, p: p, line: NewLine(w.store)}, err
 }
 
 // do runs a command as the local user and fails the test with its error.

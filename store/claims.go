@@ -325,12 +325,8 @@ func nullOpen(t int64) any {
 	return t
 }
 
-// closeAbsent closes what a full source left out of its newest document. An
-// older document arriving late closes nothing.
+// closeAbsent closes what a full source left out of its newest document.
 func (t *Taking) closeAbsent(x *tx) error {
-	if t.late != 0 {
-		return nil
-	}
 	var gone, kept []int64
 	if err := x.each("select c.object_k from claims c where c.source_k = ? and c.mark_k = ? and c.closed_t is null and c.from_t <= ?",
 		[]any{t.sourceK, t.markK, us(t.in.Time)}, func(scan func(...any) error) error {

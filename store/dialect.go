@@ -16,6 +16,8 @@ type dialect struct {
 	numbered   bool // $1, $2 in place of ?
 	// compact are the statements that give free pages back.
 	compact []string
+	// integrity is the query that checks the engine's own file, "" when the engine watches itself.
+	integrity string
 }
 
 var sqlite = dialect{
@@ -28,7 +30,8 @@ var sqlite = dialect{
 		"{TEXTS}", "create virtual table texts using fts5(body, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2')",
 		"{TEXTS_INDEX}", "select 1",
 	),
-	compact: []string{"vacuum", "pragma wal_checkpoint(truncate)"},
+	compact:   []string{"vacuum", "pragma wal_checkpoint(truncate)"},
+	integrity: "pragma integrity_check(1)",
 }
 
 var postgres = dialect{

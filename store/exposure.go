@@ -460,7 +460,11 @@ func (b *batch) look4(seen []sighting, looks []*vedette.Coverage, spots map[stri
 		}
 		t := b.time(us(c.At))
 		for _, p := range at[where{s.k, check}] {
-			if covers(c.Ports, p.port, b.protoName(p.proto)) && !saw[p][t] && closeAt(known[p], t) {
+			proto, err := b.text(b.tx, p.proto)
+			if err != nil {
+				return err
+			}
+			if covers(c.Ports, p.port, proto) && !saw[p][t] && closeAt(known[p], t) {
 				changed[s.k] = true
 				b.Changed++
 			}
@@ -505,18 +509,6 @@ func (b *batch) noteLate(rows map[coverageRow][]int64) error {
 		}
 	}
 	return nil
-}
-
-func (t *tx) protoName(k int64) string {
-	name, _ := t.text(t, k)
-	if name == "" {
-		for text, key := range t.local {
-			if s, ok := text.(string); ok && key == k {
-				return s
-			}
-		}
-	}
-	return name
 }
 
 // closeAt closes the interval that holds at a time.

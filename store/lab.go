@@ -41,3 +41,16 @@ func (y *System) Lab(ctx context.Context) (since time.Time, ok bool, err error) 
 	n, err := strconv.ParseInt(text, 10, 64)
 	return at(n), err == nil, err
 }
+
+// Size counts the rows of the larger tables.
+func (y *System) Size(ctx context.Context) (map[string]int, error) {
+	out := map[string]int{}
+	for _, table := range []string{"objects", "claims", "affected", "assets", "observations", "facts", "pairs", "findings", "evidence"} {
+		var n int
+		if _, err := one(reader{y.s, ctx}, "select count(*) from "+table, nil, &n); err != nil {
+			return nil, err
+		}
+		out[table] = n
+	}
+	return out, nil
+}

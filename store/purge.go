@@ -76,12 +76,21 @@ func (t *tx) purgeIntakes(what Purge, own Owner) (done Purged, err error) {
 	}
 	objects, assets := map[int64]bool{}, map[int64]bool{}
 	series := false
+	full, err := t.fullAmong(intakes)
+	if err != nil {
+		return done, err
+	}
 	for _, k := range intakes {
 		n, err := t.purgeIntake(k, objects, assets, &series)
 		if err != nil {
 			return done, err
 		}
 		done.Claims += n
+	}
+	for _, f := range full {
+		if err := t.replayFull(f.source, f.mark, 0); err != nil {
+			return done, err
+		}
 	}
 	if err := t.settle(objects); err != nil {
 		return done, err
@@ -100,6 +109,31 @@ func (t *tx) purgeIntakes(what Purge, own Owner) (done Purged, err error) {
 	}
 	done.Intakes, done.Objects, done.Assets = len(intakes), len(objects), len(assets)
 	return done, err
+}
+
+// fullAmong are the full sources, by marking, of intakes: what they left out
+// depends on all their documents.
+func (t *tx) fullAmong(intakes []int64) ([]holder, error) {
+	var all []holder
+	if err := t.each("select distinct source_k, mark_k from intakes where k in "+ints(intakes), nil, func(scan func(...any) error) error {
+		var h holder
+		err := scan(&h.source, &h.mark)
+		all = append(all, h)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var out []holder
+	for _, h := range all {
+		full, err := t.fullSource(h.source)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			out = append(out, h)
+		}
+	}
+	return out, nil
 }
 
 func collect(into *[]int64) func(scan func(...any) error) error {
@@ -208,10 +242,7 @@ func (t *tx) settle(objects map[int64]bool) error {
 			if i+1 < len(cs) {
 				end = cs[i+1].from
 			}
-			if full && c.closed != open {
-				end = min(end, c.closed) // left out by a document that may be there still
-			}
-			if c.closed == end {
+			if full || c.closed == end { // replayed already
 				continue
 			}
 			if _, err := t.exec("update claims set closed_t = ? where k = ?", nullOpen(end), c.k); err != nil {

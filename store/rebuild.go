@@ -139,14 +139,22 @@ func (t *tx) kept(where string) ([]kept, error) {
 	return out, err
 }
 
-// replay reads the kept records of an intake again, in batches.
-func (t *tx) replay(in kept, own Owner, keep func(*vedette.Said), run func(*batch) error) error {
+// reread is a batch of an intake that is read again.
+func (t *tx) reread(in kept, own Owner) (*batch, error) {
 	m, err := t.marking(t, in.mark)
+	if err != nil {
+		return nil, err
+	}
+	return &batch{tx: t, Taking: &Taking{s: t.Store, ctx: t.ctx, bound: in.bound, intakeK: in.k, markK: in.mark, replayed: true, seen: map[int64]bool{},
+		in: vedette.Intake{Marking: m, Time: at(in.time), Constituent: in.constituentID}, way: Way{Own: own}}}, nil
+}
+
+// replay reads the kept records of an intake again and hands them to run in batches.
+func (t *tx) replay(in kept, own Owner, keep func(*vedette.Said), run func(*batch) error) error {
+	b, err := t.reread(in, own)
 	if err != nil {
 		return err
 	}
-	b := &batch{tx: t, Taking: &Taking{s: t.Store, ctx: t.ctx, bound: in.bound, intakeK: in.k, markK: in.mark, replayed: true,
-		in: vedette.Intake{Marking: m, Time: at(in.time), Constituent: in.constituentID}, way: Way{Own: own}}}
 	var blocks []int64
 	if err := t.each("select k from blocks where k between ? and ? order by k", []any{in.k << 20, in.k<<20 | (1<<20 - 1)}, func(scan func(...any) error) error {
 		var k int64
@@ -172,7 +180,7 @@ func (t *tx) replay(in kept, own Owner, keep func(*vedette.Said), run func(*batc
 				continue // blanked by a purge
 			}
 			keep(&said)
-			b.buf = append(b.buf, entry{said: said})
+			b.buf = append(b.buf, entry{said, k & (1<<20 - 1), int64(i), bodyHash(bl.body[s.off : s.off+s.len])})
 		}
 		if len(b.buf) >= t.opt.Batch {
 			if err := run(b); err != nil {
@@ -202,6 +210,62 @@ func (t *tx) replaySeries(with int64) error {
 		}
 	}
 	return nil
+}
+
+// replayFull computes the claims of a full source at one marking again from
+// all its documents in the order of time: a late document may say that
+// something was left out earlier than was known.
+func (t *tx) replayFull(source, mark, with int64) error {
+	var claims []int64
+	if err := t.each("select k from claims where source_k = ? and mark_k = ?", []any{source, mark}, collect(&claims)); err != nil {
+		return err
+	}
+	if err := t.forgetDerived(claims); err != nil {
+		return err
+	}
+	objects := map[int64]bool{}
+	if err := t.each("select distinct object_k from claims where source_k = ? and mark_k = ?", []any{source, mark}, func(scan func(...any) error) error {
+		var k int64
+		err := scan(&k)
+		objects[k] = true
+		return err
+	}); err != nil {
+		return err
+	}
+	if _, err := t.exec("delete from claims where source_k = ? and mark_k = ?", source, mark); err != nil {
+		return err
+	}
+	for k := range objects { // written anew with the first claim
+		if _, err := t.exec("delete from texts where rowid = ?", headKey{k, mark}.key()); err != nil {
+			return err
+		}
+	}
+	ins, err := t.kept("i.source_k = " + itoa(source) + " and i.mark_k = " + itoa(mark) + " and (i.done = 1 or i.k = " + itoa(with) + ")")
+	if err != nil {
+		return err
+	}
+	for _, in := range ins {
+		if err := t.replayFullOne(in, source); err != nil {
+			return err
+		}
+	}
+	if err := t.rederive(keysOf(objects)); err != nil { // what is left of objects the source says nothing of now
+		return err
+	}
+	return t.todo(StageVulnerability, false, keysOf(objects)...)
+}
+
+func (t *tx) replayFullOne(in kept, source int64) error {
+	var last *batch
+	seen := map[int64]bool{}
+	if err := t.replay(in, nil, func(*vedette.Said) {}, func(b *batch) error {
+		b.src.Full, b.sourceK, b.way.Shrink, b.seen = true, source, true, seen
+		last = b
+		return b.statements()
+	}); err != nil {
+		return err
+	}
+	return last.closeAbsent(t)
 }
 
 // replayAll computes all intervals again from the looks of all documents.
@@ -309,4 +373,35 @@ func (t *tx) retext(objects []int64) error {
 		}
 	}
 	return d.flush()
+}
+
+// Records are all kept records, decompressed: a test asks whether anything
+// purged is left in them.
+func (y *System) Records(ctx context.Context) ([][]byte, error) {
+	var out [][]byte
+	err := y.s.each(ctx, "select body from blocks order by k", nil, func(scan func(...any) error) error {
+		var packed []byte
+		if err := scan(&packed); err != nil {
+			return err
+		}
+		b, err := decodeBlock(packed)
+		if err != nil {
+			return err
+		}
+		out = append(out, b.body)
+		return nil
+	})
+	return out, err
+}
+
+// Integrity asks the engine whether its file is whole; "" is yes.
+func (y *System) Integrity(ctx context.Context) (fault string, err error) {
+	if y.s.d.integrity == "" {
+		return "", nil
+	}
+	_, err = one(reader{y.s, ctx}, y.s.d.integrity, nil, &fault)
+	if fault == "ok" {
+		fault = ""
+	}
+	return fault, err
 }

@@ -337,7 +337,12 @@ func (t *Taking) Finish(size int64, own time.Time) error {
 		t.in.Time = own
 	}
 	return t.flush(func(x *tx) error {
-		if t.src.Full {
+		switch {
+		case t.src.Full && t.late != 0:
+			if err := x.replayFull(t.sourceK, t.markK, t.intakeK); err != nil {
+				return err
+			}
+		case t.src.Full:
 			if err := t.closeAbsent(x); err != nil {
 				return err
 			}
