@@ -33,9 +33,7 @@ func (t TLP) String() string {
 // TLP 1 is CLEAR. Anything else, look-alike letters included, is an error, and
 // the caller must treat what it marks as RED.
 func ParseTLP(s string) (TLP, error) {
-	name := strings.ToUpper(s)
-	name = strings.TrimPrefix(name, "TLP:")
-	switch name {
+	switch strings.TrimPrefix(upper(s), "TLP:") {
 	case "CLEAR", "WHITE":
 		return TLPClear, nil
 	case "GREEN":
@@ -48,6 +46,17 @@ func ParseTLP(s string) (TLP, error) {
 		return TLPRed, nil
 	}
 	return TLPRed, Invalid("marking %q is not CLEAR, GREEN, AMBER, AMBER+STRICT or RED", s)
+}
+
+// upper raises ASCII letters only: Unicode knows letters outside of ASCII whose
+// capital is in it ("ı" of WHITE, "ſ" of STRICT).
+func upper(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, s)
 }
 
 // PAP is the Permissible Actions Protocol: what may be done with a thing.
@@ -75,7 +84,7 @@ func (p PAP) String() string {
 
 // ParsePAP reads a PAP value as ParseTLP reads a label.
 func ParsePAP(s string) (PAP, error) {
-	switch strings.TrimPrefix(strings.ToUpper(s), "PAP:") {
+	switch strings.TrimPrefix(upper(s), "PAP:") {
 	case "CLEAR", "WHITE":
 		return PAPClear, nil
 	case "GREEN":
@@ -116,13 +125,64 @@ func (m Marking) String() string {
 
 // Join is the marking of what is made of both: whoever may read the result may
 // read each part. It is commutative, associative and idempotent.
+//
+// An empty audience is not everybody above GREEN: AMBER without one is the
+// hub's own, RED without a named person is nobody's. The result says so in its
+// audience where the other part's audience would hide it.
 func (m Marking) Join(o Marking) Marking {
-	return Marking{
+	if m == o {
+		return m
+	}
+	m, o = m.decided(), o.decided()
+	j := Marking{
 		TLP:        max(m.TLP, o.TLP),
 		PAP:        max(m.PAP, o.PAP),
 		Originator: originators(m, o),
-		Audience:   m.Audience.And(o.Audience),
+		Audience:   m.readers().And(o.readers()),
 	}
+	switch {
+	case j.TLP == TLPRed && (contains(j.Audience, nobody) || !j.Audience.NamesPersons()),
+		(j.TLP == TLPAmber || j.TLP == TLPAmberStrict) && j.Audience == Audience(HubReaders):
+		j.Audience = "" // what it means at this label
+	}
+	return j
+}
+
+// decided takes what is no label for RED: nobody has decided who may read it.
+func (m Marking) decided() Marking {
+	if m.TLP == TLPNone || m.TLP > TLPRed {
+		m.TLP, m.Audience = TLPRed, ""
+	}
+	return m
+}
+
+// HubReaders is the member of an audience that the hub's own people are: the
+// audience of AMBER without one, once it is joined with another.
+const HubReaders = "hub"
+
+// nobody is a member that no reader is.
+const nobody = "nobody"
+
+// readers is the audience with what the label alone says of it.
+func (m Marking) readers() Audience {
+	switch {
+	case m.TLP == TLPRed && !m.Audience.NamesPersons():
+		return nobody
+	case (m.TLP == TLPAmber || m.TLP == TLPAmberStrict) && m.Audience == "":
+		return HubReaders
+	}
+	return m.Audience
+}
+
+func contains(a Audience, member string) bool {
+	return slices.ContainsFunc(a.Groups(), func(g []string) bool { return slices.Contains(g, member) })
+}
+
+// NamesPersons says whether a group of the audience names a person.
+func (a Audience) NamesPersons() bool {
+	return slices.ContainsFunc(a.Groups(), func(g []string) bool {
+		return slices.ContainsFunc(g, func(m string) bool { return strings.HasPrefix(m, "person:") })
+	})
 }
 
 // originators: nobody has to consent to the sharing of what is public already.
@@ -138,7 +198,8 @@ func originators(a, b Marking) string {
 
 // Audience is a conjunction of groups of readers: "org:alpha|person:ana&org:bravo"
 // is read by those in (alpha or ana) and in bravo. The empty audience narrows nothing.
-// Members are "org:ID" (a constituent or partner) and "person:NAME".
+// Members are "org:ID" (a constituent or partner) and "person:NAME"; a join
+// may put HubReaders in.
 type Audience string
 
 // ToOrgs is the audience of any of the organisations.

@@ -12,12 +12,24 @@ import (
 // staff serve all constituents unless they are bound to some.
 var staff = []vedette.Role{vedette.Analyst, vedette.Lead}
 
+// hub are the readers of AMBER that names no audience.
+var hub = []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Responder, vedette.Assessor}
+
+// Bound says whether the principal acts for some constituents only. What
+// concerns the whole store is not for it, whatever its roles.
+func Bound(p vedette.Principal) bool {
+	return len(p.Constituents) > 0 || p.Has(vedette.Viewer, vedette.Manager, vedette.Ingest)
+}
+
 // Constituents says which constituents' rows the principal may meet: all of
 // them, or the listed ids. Nobody meets rows of a constituent by accident:
 // a role without a rule here meets none.
 func Constituents(p vedette.Principal) (all bool, ids []string) {
 	if len(p.Constituents) > 0 {
-		return false, p.Constituents
+		if p.Has(exposure...) {
+			return false, p.Constituents
+		}
+		return false, nil
 	}
 	if p.Has(staff...) {
 		return true, nil
@@ -39,7 +51,7 @@ func Sees(p vedette.Principal, m vedette.Marking) bool {
 		return false // a marking that was never decided is nobody's
 	}
 	groups := m.Audience.Groups()
-	if m.TLP == vedette.TLPRed && !slices.ContainsFunc(groups, namesPersons) { // RED without names is quarantine
+	if m.TLP == vedette.TLPRed && !m.Audience.NamesPersons() { // quarantine
 		return false
 	}
 	if m.TLP >= vedette.TLPAmber && !readsAmber(p, m) {
@@ -48,6 +60,9 @@ func Sees(p vedette.Principal, m vedette.Marking) bool {
 	for _, g := range groups {
 		if !inGroup(p, g) {
 			return false
+		}
+		if m.TLP == vedette.TLPRed && namesPersons(g) && !slices.Contains(g, "person:"+p.Name) {
+			return false // an organisation beside the names opens nothing that is RED
 		}
 	}
 	return true
@@ -63,7 +78,7 @@ func readsAtAll(p vedette.Principal) bool {
 // audience come in by their group. An auditor reads what was done, in the
 // events, and of AMBER content only that it exists.
 func readsAmber(p vedette.Principal, m vedette.Marking) bool {
-	if p.Has(vedette.Analyst, vedette.Lead, vedette.Responder, vedette.Assessor) {
+	if p.Has(hub...) {
 		return true
 	}
 	return m.Audience != "" && !p.Has(vedette.Auditor)
@@ -77,8 +92,12 @@ func inGroup(p vedette.Principal, group []string) bool {
 	for _, member := range group {
 		kind, id, _ := strings.Cut(member, ":")
 		switch kind {
+		case vedette.HubReaders:
+			if p.Has(hub...) {
+				return true
+			}
 		case "person":
-			if id == p.Name {
+			if id == p.Name && id != "" {
 				return true
 			}
 		case "org":

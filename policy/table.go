@@ -15,6 +15,9 @@ type Row struct {
 	Act   Act
 	Roles []vedette.Role
 	Why   string
+	// Whole acts concern the whole store: a principal bound to constituents,
+	// a narrowed token of a lead included, may not do them.
+	Whole bool
 }
 
 var (
@@ -28,42 +31,42 @@ var (
 // Table is the whole policy: role x capability of reliability C4. Anonymous
 // may do what Roles is nil for.
 var Table = []Row{
-	{"version", nil, "tells nothing of the content"},
-	{"import", writers, "a manager and an ingest token for their own constituent only"},
-	{"constituent apply", []vedette.Role{vedette.Lead}, "changes scope"},
-	{"constituent list", exposure, "narrowed to what the reader may see"},
-	{"constituent show", exposure, "narrowed to what the reader may see"},
-	{"asset list", exposure, "own, or shared as a fact"},
-	{"asset show", exposure, "own, or shared as a fact"},
-	{"finding list", exposure, "own, or shared as a fact"},
-	{"finding show", exposure, "own, or shared as a fact"},
-	{"finding add", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Assessor, vedette.Lead}, "a person's statement about an own asset"},
-	{"cve list", readers, "the merge of the claims the reader may see"},
-	{"cve show", readers, "the merge of the claims the reader may see"},
-	{"intel list", readers, "the merge of the claims the reader may see"},
-	{"intel show", readers, "the merge of the claims the reader may see"},
-	{"product list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader"},
-	{"product accept", []vedette.Role{vedette.Analyst, vedette.Lead}, "joins two names for everybody"},
-	{"product reject", []vedette.Role{vedette.Analyst, vedette.Lead}, "parts two names for everybody"},
-	{"source list", []vedette.Role{vedette.Analyst, vedette.Responder, vedette.Lead, vedette.Auditor, vedette.Admin}, "who says things, not what"},
-	{"source set", []vedette.Role{vedette.Lead}, "sets default markings"},
-	{"audit list", everyone, "all for auditor and lead, own acts for the others"},
-	{"audit verify", []vedette.Role{vedette.Auditor, vedette.Lead, vedette.Admin}, "hashes only"},
-	{"user add", machine, "separation of duty: the machine's role gives rights, it has none of them"},
-	{"user list", []vedette.Role{vedette.Lead, vedette.Auditor, vedette.Admin}, ""},
-	{"user disable", machine, ""},
-	{"token add", machine, ""},
-	{"token list", []vedette.Role{vedette.Lead, vedette.Auditor, vedette.Admin}, "never the secret"},
-	{"token revoke", machine, ""},
-	{"rebuild", machine, "changes nothing that is not derived"},
-	{"purge", []vedette.Role{vedette.Lead}, "destroys content"},
-	{"backup", machine, "the file carries everything: guard it as the store"},
-	{"restore", machine, ""},
-	{"migrate", machine, ""},
-	{"verify", []vedette.Role{vedette.Admin, vedette.Auditor}, "hashes only"},
-	{"lab estate", machine, "only on a store stamped as a lab"},
-	{"lab init", machine, "only on a new store"},
-	{"doctor", machine, "the machine, not the content"},
+	{"version", nil, "tells nothing of the content", false},
+	{"import", writers, "a manager and an ingest token for their own constituent only", false},
+	{"constituent apply", []vedette.Role{vedette.Lead}, "changes scope", true},
+	{"constituent list", exposure, "narrowed to what the reader may see", false},
+	{"constituent show", exposure, "narrowed to what the reader may see", false},
+	{"asset list", exposure, "own, or shared as a fact", false},
+	{"asset show", exposure, "own, or shared as a fact", false},
+	{"finding list", exposure, "own, or shared as a fact", false},
+	{"finding show", exposure, "own, or shared as a fact", false},
+	{"finding add", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Assessor, vedette.Lead}, "a person's statement about an own asset", false},
+	{"cve list", readers, "the merge of the claims the reader may see", false},
+	{"cve show", readers, "the merge of the claims the reader may see", false},
+	{"intel list", readers, "the merge of the claims the reader may see", false},
+	{"intel show", readers, "the merge of the claims the reader may see", false},
+	{"product list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader", false},
+	{"product accept", []vedette.Role{vedette.Analyst, vedette.Lead}, "joins two names for everybody", true},
+	{"product reject", []vedette.Role{vedette.Analyst, vedette.Lead}, "parts two names for everybody", true},
+	{"source list", []vedette.Role{vedette.Analyst, vedette.Responder, vedette.Lead, vedette.Auditor, vedette.Admin}, "who says things, not what", false},
+	{"source set", []vedette.Role{vedette.Lead}, "sets default markings", true},
+	{"audit list", everyone, "all for auditor and lead, own acts for the others", false},
+	{"audit verify", []vedette.Role{vedette.Auditor, vedette.Lead, vedette.Admin}, "hashes only", true},
+	{"user add", machine, "separation of duty: the machine's role gives rights, it has none of them", true},
+	{"user list", []vedette.Role{vedette.Lead, vedette.Auditor, vedette.Admin}, "", true},
+	{"user disable", machine, "", true},
+	{"token add", machine, "", true},
+	{"token list", []vedette.Role{vedette.Lead, vedette.Auditor, vedette.Admin}, "never the secret", true},
+	{"token revoke", machine, "", true},
+	{"rebuild", machine, "changes nothing that is not derived", true},
+	{"purge", []vedette.Role{vedette.Lead}, "destroys content", true},
+	{"backup", machine, "the file carries everything: guard it as the store", true},
+	{"restore", machine, "", true},
+	{"migrate", machine, "", true},
+	{"verify", []vedette.Role{vedette.Admin, vedette.Auditor}, "hashes only", true},
+	{"lab estate", machine, "only on a store stamped as a lab", true},
+	{"lab init", machine, "only on a new store", true},
+	{"doctor", machine, "the machine, not the content", true},
 }
 
 // May says whether the principal may do the act. An act without a row is
@@ -73,8 +76,12 @@ func May(p vedette.Principal, act Act) bool {
 	if i < 0 {
 		return false
 	}
-	return Table[i].Roles == nil || p.Has(Table[i].Roles...)
+	row := Table[i]
+	if row.Whole && Bound(p) {
+		return false
+	}
+	return row.Roles == nil || p.Has(row.Roles...)
 }
 
 // AllAudit says whether the principal reads the acts of all.
-func AllAudit(p vedette.Principal) bool { return p.Has(vedette.Auditor, vedette.Lead) }
+func AllAudit(p vedette.Principal) bool { return p.Has(vedette.Auditor, vedette.Lead) && !Bound(p) }
