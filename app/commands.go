@@ -23,7 +23,21 @@ type Commands struct {
 	Finding struct {
 		List findingList `cmd:"" help:"List findings."`
 		Show findingShow `cmd:"" help:"Show one finding with its evidence."`
+		Add  findingAdd  `cmd:"" help:"State a finding by hand."`
 	} `cmd:"" help:"Weaknesses on assets."`
+	Asset struct {
+		List assetList `cmd:"" help:"List names and addresses."`
+		Show assetShow `cmd:"" help:"Show what is seen on one."`
+	} `cmd:"" help:"Names and addresses that constituents expose."`
+	Product struct {
+		List    productList    `cmd:"" help:"List product names that no source speaks of, by weight."`
+		Propose productPropose `cmd:"" help:"Propose names that may be of one product, with reasons."`
+		Accept  productAccept  `cmd:"" help:"Decide that two names are of one product."`
+		Reject  productReject  `cmd:"" help:"Decide that two names are not of one product."`
+	} `cmd:"" help:"Which names are of one product."`
+	Source struct {
+		List sourceList `cmd:"" help:"List who says things, under which marking."`
+	} `cmd:"" help:"Who says things."`
 	User struct {
 		Add     userAdd     `cmd:"" help:"Add a person, or change the rights of one."`
 		List    userList    `cmd:"" help:"List persons."`
@@ -44,7 +58,7 @@ type Commands struct {
 	Restore restoreCmd `cmd:"" help:"Fill a new store of either engine from a backup."`
 	Verify  verifyCmd  `cmd:"" help:"Print one hash per table over public ids."`
 	Migrate migrateCmd `cmd:"" help:"Bring the schema up to date; every command does."`
-	Lab struct {
+	Lab     struct {
 		Init   labInit   `cmd:"" help:"Stamp a new store as a lab."`
 		Estate labEstate `cmd:"" help:"Make an estate up and take it in."`
 	} `cmd:"" help:"Made-up data, in a store of its own."`

@@ -24,7 +24,7 @@ type Estate struct {
 	Assets       int       // 200,000 when 0
 	Services     int       // 2,000,000 when 0
 	Products     []Product // Builtin when empty
-	// Current is the share of services that run the last version, 0.82 when 0.
+	// Current is the share of services that run the last version, 0.92 when 0.
 	Current float64
 	// Plain makes every asset one that an inventory lists, with CPE names.
 	Plain bool
@@ -75,7 +75,7 @@ const (
 // Build makes the estate of the first day.
 func (e Estate) Build() *World {
 	e.Constituents, e.Assets, e.Services = cmp.Or(e.Constituents, 95), cmp.Or(e.Assets, 200_000), cmp.Or(e.Services, 2_000_000)
-	e.Current = cmp.Or(e.Current, 0.82)
+	e.Current = cmp.Or(e.Current, 0.92)
 	if e.Start.IsZero() {
 		e.Start = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 	}
@@ -193,13 +193,17 @@ func (w *World) declare(c *vedette.Constituent) {
 	}
 }
 
+// patched is the number of vulnerabilities from which on a product is patched more often than others.
+const patched = 20
+
 // version draws a version: mostly the last, else one near it.
 func (w *World) version(p *Product) int {
 	last := len(p.Versions) - 1
-	if last == 0 || w.r.chance(w.estate.Current) {
+	old := (1 - w.estate.Current) * min(1, patched/float64(max(p.Records, 1)))
+	if last == 0 || !w.r.chance(old) {
 		return last
 	}
-	return last - min(last, 1+w.r.backwards(float64(last)/4))
+	return last - min(last, 1+w.r.backwards(1.5))
 }
 
 // documentation ranges of IPv4 too small for more than one small constituent each.
@@ -337,7 +341,7 @@ func (w *World) add(h *host) {
 		s.form = full
 	case x < 0.10:
 		s.form = unknown
-	case x < 0.14:
+	case x < 0.11 && p.Records < patched:
 		s.form = bare
 	case x < 0.40 && len(p.Debian) > 0:
 		s.form, s.version = debian, uint16(w.r.under(len(p.Debian)))

@@ -22,6 +22,7 @@ type Product struct {
 	Versions []string
 	Weight   float64
 	Debian   []Package
+	Records  int // how many vulnerabilities name it: what has many is patched more often
 }
 
 // Package is a Debian package of a product.
@@ -35,7 +36,7 @@ type Package struct {
 // Builtin are common products, with versions around the borders of what was fixed in them.
 func Builtin() []Product {
 	p := func(vendor, name, banner, service string, port int, weight float64, versions string, debian ...Package) Product {
-		return Product{vendor, name, "cpe:2.3:a:" + vendor + ":" + name, banner, service, port, strings.Fields(versions), weight, debian}
+		return Product{vendor, name, "cpe:2.3:a:" + vendor + ":" + name, banner, service, port, strings.Fields(versions), weight, debian, 0}
 	}
 	return []Product{
 		p("openbsd", "openssh", "OpenSSH", "ssh", 22, 130, "7.4 7.9 8.0 8.2 8.4 8.7 8.9 9.0 9.2 9.3 9.4 9.5 9.6 9.7 9.8 9.9",
@@ -97,6 +98,10 @@ type found struct {
 	seen    map[string]bool
 	entries int
 }
+
+// maxRecords leaves browsers, kernels and desktops out: an estate is what is
+// reachable, and one old browser would be a thousand findings.
+const maxRecords = 60
 
 // maxVersions is how many versions of one product an estate runs.
 const maxVersions = 24
@@ -202,12 +207,12 @@ func (c *Catalogue) Products(n int) []Product {
 			for _, v := range p.Versions {
 				c.all[j].seen[v] = true
 			}
-			p.Versions = c.all[j].versions()
+			p.CPE, p.Versions, p.Records = c.all[j].CPE, c.all[j].versions(), c.all[j].entries
 		}
 	}
 	var more []found
 	for key, i := range c.at {
-		if f := c.all[i]; !known[key] && len(f.seen) > 0 {
+		if f := c.all[i]; !known[key] && len(f.seen) > 0 && f.entries <= maxRecords {
 			more = append(more, f)
 		}
 	}
@@ -216,7 +221,7 @@ func (c *Catalogue) Products(n int) []Product {
 	})
 	for _, f := range more[:min(n, len(more))] {
 		p := f.Product
-		p.Versions = f.versions()
+		p.Versions, p.Records = f.versions(), f.entries
 		p.Weight = 0.15 * math.Sqrt(math.Min(float64(f.entries), 25))
 		if !strings.HasPrefix(p.CPE, "cpe:2.3:o") && (f.entries+len(p.Versions))%3 != 0 {
 			p.Service, p.Port = "http", 8000+(len(p.Product)*37+len(p.Vendor)*101)%1900
@@ -226,7 +231,7 @@ func (c *Catalogue) Products(n int) []Product {
 	return out
 }
 
-// versions are the borders in order, thinned out evenly, and one version after all of them.
+// versions are the borders in order, older ones thinned out, and one version after all of them.
 func (f found) versions() []string {
 	all := make([]string, 0, len(f.seen)+1)
 	for v := range f.seen {
@@ -234,8 +239,9 @@ func (f found) versions() []string {
 	}
 	slices.SortFunc(all, compareDotted)
 	var out []string
+	recent := max(0, len(all)-maxVersions/2)
 	for i, v := range all {
-		if i*maxVersions/len(all) != (i-1)*maxVersions/len(all) || i == 0 || len(all) <= maxVersions {
+		if older := maxVersions / 2; i >= recent || i*older/recent != (i-1)*older/recent || i == 0 || recent <= older {
 			out = append(out, v)
 		}
 	}
