@@ -98,8 +98,18 @@ type Fact struct {
 	TLS      bool       `json:"tls,omitempty"`
 	Banner   string     `json:"banner,omitempty"` // at most 512 bytes
 	Software []Software `json:"software,omitempty"`
+	// Reports are weaknesses that the look itself reports, whatever the software.
+	Reports []Report `json:"reports,omitempty"`
 	// Address is set by a "resolves to" observation and nothing else.
 	Address string `json:"address,omitempty"`
+}
+
+// Report is a weakness that a person or a scanner says is there.
+type Report struct {
+	Weakness string  `json:"weakness"` // CVE-.., CWE-.., check:NAME
+	Verdict  Verdict `json:"verdict"`
+	Note     string  `json:"note,omitempty"` // why, in a sentence
+	By       string  `json:"by,omitempty"`
 }
 
 // Observation is what one check saw at one place of one asset, as an interval:

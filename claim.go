@@ -37,6 +37,7 @@ const (
 	TypeActor         = "intrusion-set"
 	TypeRelationship  = "relationship"
 	TypeProduct       = "product"
+	TypeWeakness      = "weakness" // a CWE or a check: no vulnerability record
 )
 
 // Statement is what one record of a document says of one object, decoded: the

@@ -24,4 +24,6 @@ type Alias struct {
 	Reason string      `json:"reason"` // "stated by the CNA beside its CPE", "rule deb-packages", ...
 	// Proposed aliases match nothing until a person accepts them.
 	Proposed bool `json:"proposed,omitempty"`
+	// Rejected parts the two names whoever joins them.
+	Rejected bool `json:"rejected,omitempty"`
 }

@@ -120,9 +120,9 @@ func (im *importer) file(name string) error {
 	}
 	var err error
 	if name == "-" {
-		err = safe.Members("stdin", im.in, safe.Defaults, visit)
+		err = safe.Members("stdin", im.in, importLimits, visit)
 	} else {
-		err = safe.MembersFile(name, safe.Defaults, visit)
+		err = safe.MembersFile(name, importLimits, visit)
 	}
 	if fatal(err) {
 		return err
@@ -132,6 +132,10 @@ func (im *importer) file(name string) error {
 	}
 	return nil
 }
+
+// importLimits are the guard's, with room for the bulk archives of the CVE
+// programme and of OSV, which have a member for each record.
+var importLimits = safe.Limits{Members: 500_000, Total: 16 << 30}
 
 // fatal errors are not the file's fault.
 func fatal(err error) bool {

@@ -37,8 +37,8 @@ func NewLine(s *store.Store) *Line {
 	l.stages = []stage{
 		{store.StageName, 2000, l.names},
 		{store.StageVulnerability, 400, l.vulnerabilities},
-		{store.StageFact, 400, l.facts},
-		{store.StageAsset, 2000, l.assets},
+		{store.StageFact, 2000, l.facts},
+		{store.StageAsset, 10_000, l.assets},
 	}
 	return l
 }
@@ -205,7 +205,81 @@ func (l *Line) vulnerabilities(w *store.Work) error {
 			}
 		}
 	}
+	if pairs, err = l.reported(w, ix, pairs); err != nil {
+		return err
+	}
 	return w.SetPairs(w.Keys, nil, strongest(pairs))
+}
+
+// reported adds what looks report of these weaknesses themselves.
+func (l *Line) reported(w *store.Work, ix *index, pairs []store.Pair) ([]store.Pair, error) {
+	ids, err := w.Weaknesses(w.Keys)
+	if err != nil {
+		return nil, err
+	}
+	var names []int64
+	for id := range ids {
+		if k, ok := ix.keys[store.WeaknessName(id)]; ok {
+			names = append(names, k)
+		}
+	}
+	if len(names) == 0 {
+		return pairs, nil
+	}
+	named, err := w.FactsNamed(distinct(names))
+	if err != nil {
+		return nil, err
+	}
+	var all []int64
+	for _, fs := range named {
+		all = append(all, fs...)
+	}
+	more, err := reports(w, ix, distinct(all))
+	for _, p := range more {
+		if slices.Contains(w.Keys, p.Object) {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, err
+}
+
+// reports are the pairs of facts that report weaknesses themselves.
+func reports(w *store.Work, ix *index, facts []int64) ([]store.Pair, error) {
+	if err := ix.loadFacts(w, facts); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, f := range facts {
+		if info := ix.facts[f]; info != nil {
+			for _, r := range info.fact.Reports {
+				ids = append(ids, r.Weakness)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	keys, err := w.WeaknessKeys(ids)
+	if err != nil {
+		return nil, err
+	}
+	mark, err := w.Public()
+	if err != nil {
+		return nil, err
+	}
+	var out []store.Pair
+	for _, f := range facts {
+		info := ix.facts[f]
+		if info == nil {
+			continue
+		}
+		for _, r := range info.fact.Reports {
+			if k := keys[r.Weakness]; k != 0 && r.Verdict.MakesFinding() {
+				out = append(out, store.Pair{Object: k, Fact: f, Mark: mark, Match: vedette.Match{Weakness: r.Weakness, Verdict: r.Verdict, Source: r.By, Reasons: []string{r.By + " reports it: " + r.Note}}})
+			}
+		}
+	}
+	return out, nil
 }
 
 // facts: software seen for the first time meets all that is known.
@@ -243,7 +317,11 @@ func (l *Line) facts(w *store.Work) error {
 			}
 		}
 	}
-	return w.SetPairs(nil, w.Keys, strongest(pairs))
+	more, err := reports(w, ix, w.Keys)
+	if err != nil {
+		return err
+	}
+	return w.SetPairs(nil, w.Keys, strongest(append(pairs, more...)))
 }
 
 // assets: what is seen on an asset now makes its findings.

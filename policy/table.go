@@ -43,13 +43,11 @@ var Table = []Row{
 	{"finding add", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Assessor, vedette.Lead}, "a person's statement about an own asset", false},
 	{"cve list", readers, "the merge of the claims the reader may see", false},
 	{"cve show", readers, "the merge of the claims the reader may see", false},
-	{"intel list", readers, "the merge of the claims the reader may see", false},
-	{"intel show", readers, "the merge of the claims the reader may see", false},
 	{"product list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader", false},
+	{"product propose", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader", false},
 	{"product accept", []vedette.Role{vedette.Analyst, vedette.Lead}, "joins two names for everybody", true},
 	{"product reject", []vedette.Role{vedette.Analyst, vedette.Lead}, "parts two names for everybody", true},
-	{"source list", []vedette.Role{vedette.Analyst, vedette.Responder, vedette.Lead, vedette.Auditor, vedette.Admin}, "who says things, not what", false},
-	{"source set", []vedette.Role{vedette.Lead}, "sets default markings", true},
+	{"source list", []vedette.Role{vedette.Analyst, vedette.Responder, vedette.Lead, vedette.Auditor, vedette.Admin}, "who says things, not what", true},
 	{"audit list", everyone, "all for auditor and lead, own acts for the others", false},
 	{"audit verify", []vedette.Role{vedette.Auditor, vedette.Lead, vedette.Admin}, "hashes only", true},
 	{"user add", machine, "separation of duty: the machine's role gives rights, it has none of them", true},
@@ -66,7 +64,6 @@ var Table = []Row{
 	{"verify", []vedette.Role{vedette.Admin, vedette.Auditor}, "hashes only", true},
 	{"lab estate", machine, "only on a store stamped as a lab", true},
 	{"lab init", machine, "only on a new store", true},
-	{"doctor", machine, "the machine, not the content", true},
 }
 
 // May says whether the principal may do the act. An act without a row is

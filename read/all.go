@@ -23,6 +23,7 @@ var All = []Format{
 	nmapReport,
 	inventory,
 	exploitedBy,
+	personStatement,
 }
 
 // SniffSize is how many bytes Sniff wants to see.

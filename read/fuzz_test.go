@@ -74,6 +74,7 @@ func sound(t *testing.T, s Said) {
 }
 
 func FuzzCVE(f *testing.F)          { fuzzFormat(f, cveRecords) }
+func FuzzPerson(f *testing.F)       { fuzzFormat(f, personStatement) }
 func FuzzKEV(f *testing.F)          { fuzzFormat(f, kevJSON) }
 func FuzzKEVCSV(f *testing.F)       { fuzzFormat(f, kevCSV) }
 func FuzzEUKEV(f *testing.F)        { fuzzFormat(f, euKEV) }

@@ -364,7 +364,6 @@ func (d *deriver) vulnerability(k headKey, c current, v *vedette.Vulnerability) 
 const (
 	aliasProposed = 0
 	aliasStated   = 1
-	aliasAccepted = 2
 	aliasRejected = 3
 )
 
@@ -378,13 +377,24 @@ func (d *deriver) alias(k headKey, c current, a vedette.Alias) error {
 		return err
 	}
 	state := aliasStated
-	if a.Proposed {
+	switch {
+	case a.Rejected:
+		state = aliasRejected
+	case a.Proposed:
 		state = aliasProposed
 	}
 	if err := d.aliases.add(from, to, c.k, k.mark, state, a.Reason); err != nil {
 		return err
 	}
-	if a.Proposed {
+	switch {
+	case a.Proposed:
+		return nil
+	case a.Rejected:
+		for _, k := range []int64{from, to} {
+			if err := d.todo.add(StageName.k, k, 0); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	pair := aliasPair{from, to}
@@ -409,7 +419,7 @@ type aliasPair struct{ from, to int64 }
 // unalias has the products matched again that an alias of this claim joined.
 func (d *deriver) unalias(claim int64) error {
 	var ks []int64
-	if err := d.each("select from_k, to_k from aliases where claim_k = ? and state = 1", []any{claim}, func(scan func(...any) error) error {
+	if err := d.each("select from_k, to_k from aliases where claim_k = ? and state in (1, 3)", []any{claim}, func(scan func(...any) error) error {
 		var a aliasPair
 		err := scan(&a.from, &a.to)
 		ks = append(ks, a.from, a.to)

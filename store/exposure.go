@@ -233,18 +233,36 @@ func (t *tx) facts(obs []*vedette.Observation) (map[*vedette.Observation]int64, 
 func (t *tx) makeFacts(bodies []string, obs []*vedette.Observation, keys map[string]int64) error {
 	w := t.bulk("facts", "k, h, body", "")
 	n := t.bulk("fact_names", "name_k, fact_k", " on conflict do nothing")
+	missing := 0
+	for _, k := range keys {
+		if k == 0 {
+			missing++
+		}
+	}
+	if missing == 0 {
+		return nil
+	}
+	k, err := t.reserve("facts", missing)
+	if err != nil {
+		return err
+	}
 	var fresh []int64
 	for i, body := range bodies {
 		if keys[body] != 0 {
 			continue
 		}
-		k, err := t.reserve("facts", 1)
-		if err != nil {
-			return err
-		}
 		keys[body] = k
 		if err := w.add(k, hash64(body), body); err != nil {
 			return err
+		}
+		for _, report := range obs[i].Fact.Reports {
+			nk, err := t.name(WeaknessName(report.Weakness))
+			if err != nil {
+				return err
+			}
+			if err := n.add(nk, k); err != nil {
+				return err
+			}
 		}
 		for _, sw := range obs[i].Fact.Software {
 			for _, name := range t.opt.Names(sw) {
@@ -257,7 +275,7 @@ func (t *tx) makeFacts(bodies []string, obs []*vedette.Observation, keys map[str
 				}
 			}
 		}
-		if len(obs[i].Fact.Software) > 0 {
+		if len(obs[i].Fact.Software)+len(obs[i].Fact.Reports) > 0 {
 			fresh = append(fresh, k)
 		}
 	}
@@ -268,6 +286,12 @@ func (t *tx) makeFacts(bodies []string, obs []*vedette.Observation, keys map[str
 		return err
 	}
 	return t.todo(StageFact, false, fresh...)
+}
+
+// WeaknessName is the name under which facts that report a weakness are found,
+// as those of a software are by its product's.
+func WeaknessName(id string) vedette.ProductName {
+	return vedette.ProductName{Scheme: "weakness", Product: id}
 }
 
 // sightings gives the observations their places, facts and markings.

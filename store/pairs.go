@@ -116,7 +116,7 @@ func (y *System) Aliases(ctx context.Context) ([]AliasRow, error) {
 
 func aliases(q querier) ([]AliasRow, error) {
 	var out []AliasRow
-	err := q.each(`select from_k, to_k, mark_k from aliases where state in (1, 2)
+	err := q.each(`select from_k, to_k, mark_k from aliases where state = 1
 		and not exists (select 1 from aliases r where r.from_k = aliases.from_k and r.to_k = aliases.to_k and r.state = 3) order by from_k, to_k, claim_k`, nil,
 		func(scan func(...any) error) error {
 			var a AliasRow
@@ -166,6 +166,40 @@ func ranges(q querier, column string, ks []int64) ([]Ranged, error) {
 		}
 	}
 	return out, nil
+}
+
+// Weaknesses gives the ids of vulnerabilities, with the name under which facts
+// that report them are found.
+func (w *Work) Weaknesses(objects []int64) (map[string]int64, error) {
+	out := map[string]int64{}
+	for part := range slices.Chunk(objects, 400) {
+		if err := w.t.each("select k, id from objects where k in "+ints(part)+" or same_k in "+ints(part), nil, func(scan func(...any) error) error {
+			var k int64
+			var id string
+			err := scan(&k, &id)
+			out[id] = k
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// WeaknessKeys are the objects of reported weaknesses, through redirects.
+func (w *Work) WeaknessKeys(ids []string) (map[string]int64, error) {
+	set := &objectSet{keys: map[string]int64{}, old: map[int64]bool{}}
+	for _, id := range ids {
+		set.keys[id] = 0
+	}
+	err := (&batch{tx: w.t}).lookup(set)
+	return set.keys, err
+}
+
+// Public is the marking of what everybody may know: a report's own marking is
+// that of the observation.
+func (w *Work) Public() (int64, error) {
+	return w.t.mark(vedette.Marking{TLP: vedette.TLPClear})
 }
 
 // FactsNamed are the facts that show any of the product names, by name.

@@ -66,7 +66,7 @@ create table evidence(finding_k bigint not null, observation_k bigint not null, 
 
 -- the line's state, the record, the people
 create table todo(id {SERIAL}, stage bigint not null, key bigint not null, urgent bigint not null);
-create index todo_stage on todo(stage, urgent, id);
+create index todo_stage on todo(stage, urgent desc, id);
 create table events(k {KEY}, at bigint not null, principal text not null, token text not null, verb text not null, subject text not null, constituent_k bigint not null, reason text not null, detail text not null);
 create index events_principal on events(principal, k);
 create table seals(event_k {KEY}, hash {BYTES} not null);
