@@ -37,6 +37,7 @@ type judging struct {
 // Undetermined; ByCheck and Settle refine it.
 func Judge(sw vedette.Software, weakness string, ranges []Candidate) vedette.Match {
 	m := vedette.Match{Weakness: weakness, Software: sw, Verdict: vedette.Undetermined}
+	sw = Unpack(sw)
 	j := judging{sw: sw, distro: distroOf(sw)}
 	if sw.CPE != "" {
 		if n, err := cpe.Parse(sw.CPE); err == nil {

@@ -168,6 +168,7 @@ func TestJudgeDistro(t *testing.T) {
 		{"two intervals, between", banner("1.5", "1.5-3"), []Candidate{deb("11", "x", vedette.Range{Status: "affected", To: "1.0-5", Fixed: "1.0-5"}, vedette.Range{Status: "affected", From: "2.0-1", To: "2.0-4", Fixed: "2.0-4"})}, vedette.FixedByBackport, "1.0-5", ""},
 		{"two intervals, after", banner("2.1", "2.1-3"), []Candidate{deb("11", "x", vedette.Range{Status: "affected", To: "1.0-5", Fixed: "1.0-5"}, vedette.Range{Status: "affected", From: "2.0-1", To: "2.0-4", Fixed: "2.0-4"})}, vedette.FixedByBackport, "2.0-4", ""},
 		{"Ubuntu Pro only", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "ubuntu:22.04"}, []Candidate{up, pro}, vedette.Undetermined, "", "Ubuntu backports"},
+		{"banner in the version", vedette.Software{Product: "OpenSSH", Version: "8.4p1 Debian 5+deb11u2"}, []Candidate{up, tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", "8.4p1-5+deb11u2 is below the fixed"},
 		{"no tracker at all", vedette.Software{Product: "openssh", Version: "8.4p1", Distro: "raspbian"}, []Candidate{up, tracker}, vedette.Undetermined, "", "raspbian backports"},
 		{"inventory", host, []Candidate{up, tracker}, vedette.Likely, "1:8.4p1-5+deb11u3", ""},
 		{"package of the version", php, []Candidate{deb("12", "php7.4", fixedIn("7.4.9-1")), deb("12", "php8.2", fixedIn("8.2.20-1~deb12u1"))}, vedette.Likely, "8.2.20-1~deb12u1", ""},
@@ -184,6 +185,8 @@ func TestJudgeDisagreement(t *testing.T) {
 	named := func(cpe string) vedette.Software { return vedette.Software{Product: "p", Version: "1.5", CPE: cpe} }
 	windows := cna("unaffected", rng("1", "2"))
 	windows.Affected.Platforms = []string{"Windows"}
+	nobody := cna("unaffected", rng("1", "2"))
+	nobody.Affected.Vendor = "n/a"
 	second := nvd(rng("", "2"))
 	second.Affected.Requires = []vedette.Require{{Any: []vedette.CPEMatch{{CPE: "cpe:2.3:o:v:os:*:*:*:*:*:*:*:*"}}}}
 	runJudged(t, []judged{
@@ -203,6 +206,7 @@ func TestJudgeDisagreement(t *testing.T) {
 		{"no edition", p("1.5"), []Candidate{narrow("-:*:*:*:*:*", rng("", "2"))}, vedette.Likely, "2", ""},
 		{"language does not count", p("1.5"), []Candidate{narrow("*:de:*:*:*:*", rng("", "2"))}, vedette.Likely, "2", ""},
 		{"hardware is not software", named("cpe:2.3:h:v:p:1.5:*:*:*:*:*:*:*"), []Candidate{{"nvd", vedette.Affected{Scheme: "cpe", CPE: "cpe:2.3:a:v:q:*:*:*:*:*:*:*:*", Ranges: []vedette.Range{rng("", "2")}}}}, vedette.NotAffected, "", "part"},
+		{"no vendor on either side", p("1.5"), []Candidate{nobody}, vedette.Possible, "2", "names a vendor"},
 		{"platform not seen", p("1.5"), []Candidate{windows}, vedette.Possible, "2", "limits it to Windows"},
 	})
 }

@@ -28,6 +28,9 @@ func (j *judging) look(c *Candidate) opinion {
 	if g, whyg := narrowPlatform(&j.sw, j.target, a); f == fits && g == maybe {
 		f, why = g, whyg
 	}
+	if f == fits && a.Scheme == "cna" && a.CPE == "" && nameless(a.Vendor) && j.sw.Vendor == "" && !j.hasCPE && j.sw.PURL == "" {
+		f, why = maybe, "neither the source nor the look names a vendor of "+a.Product
+	}
 	switch j.v.text {
 	case "":
 		j.lookUnknown(&o)
@@ -39,6 +42,8 @@ func (j *judging) look(c *Candidate) opinion {
 	}
 	return o
 }
+
+func nameless(vendor string) bool { return vendor == "" || silent(vendor) }
 
 // defaultOf is the status of a version in no range.
 func defaultOf(a *vedette.Affected) vedette.Status {
