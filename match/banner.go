@@ -24,14 +24,11 @@ func Unpack(sw vedette.Software) vedette.Software {
 	v := sw.Version
 	low := strings.ToLower(v)
 	for _, d := range bannerDistros {
-		i := strings.LastIndex(low, d.word)
-		if i < 2 || isLetter(low[i-1]) || isDigit(low[i-1]) { // 4ubuntu0.5 is the revision
+		i := wordIn(low, d.word)
+		if i < 2 {
 			continue
 		}
 		end := i + len(d.word)
-		if end < len(low) && isLetter(low[end]) {
-			continue
-		}
 		before := strings.TrimRight(v[:i], " -_(")
 		after := strings.Trim(v[end:], " -_)")
 		if before == "" || !isDigit(before[len(before)-1]) && !isLetter(before[len(before)-1]) {
@@ -55,6 +52,22 @@ func Unpack(sw vedette.Software) vedette.Software {
 		return withRelease(sw)
 	}
 	return sw
+}
+
+// wordIn finds a word that stands alone: the ubuntu of "4ubuntu0.5" does not.
+func wordIn(s, word string) int {
+	for at := 0; ; {
+		i := strings.Index(s[at:], word)
+		if i < 0 {
+			return -1
+		}
+		i += at
+		end := i + len(word)
+		if (i == 0 || !isLetter(s[i-1]) && !isDigit(s[i-1])) && (end == len(s) || !isLetter(s[end])) {
+			return i
+		}
+		at = end
+	}
 }
 
 // packaged says whether a version is that of a Debian or Ubuntu package: it has
