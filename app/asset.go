@@ -8,7 +8,7 @@ import (
 type assetList struct {
 	Constituent string `help:"Only of this constituent." placeholder:"ID"`
 	After       string `help:"Go on after this asset." placeholder:"ID"`
-	Limit       int    `help:"How many." default:"100" placeholder:"N"`
+	Limit       int    `help:"How many, at most; ${default} otherwise." default:"100" placeholder:"N"`
 }
 
 // Run lists assets by name.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/vedette-hub/vedette"
@@ -16,8 +17,10 @@ type findingList struct {
 	Presence    string `help:"Only with this presence." placeholder:"PRESENCE"`
 	Exploited   bool   `help:"Only of weaknesses that somebody says are exploited."`
 	After       string `help:"Go on after this finding." placeholder:"ID"`
-	Limit       int    `help:"How many." default:"100" placeholder:"N"`
+	Limit       int    `help:"How many, at most; ${default} otherwise." default:"100" placeholder:"N"`
 }
+
+var presences = []vedette.Presence{vedette.Present, vedette.NotObserved, vedette.Fixed, vedette.PresenceUndetermined}
 
 // Help is shown by --help.
 func (findingList) Help() string {
@@ -26,6 +29,12 @@ func (findingList) Help() string {
 
 // Run lists findings.
 func (c *findingList) Run(r *run) error {
+	if v := vedette.Verdict(c.Verdict); v != "" && !v.MakesFinding() {
+		return fmt.Errorf("%w: --verdict is one of %q", errUsage, vedette.Verdicts[:4])
+	}
+	if p := vedette.Presence(c.Presence); p != "" && !slices.Contains(presences, p) {
+		return fmt.Errorf("%w: --presence is one of %q", errUsage, presences)
+	}
 	f := store.FindingFilter{Constituent: c.Constituent, Weakness: c.Weakness, Asset: c.Asset, Verdict: vedette.Verdict(c.Verdict),
 		Presence: vedette.Presence(c.Presence), Exploited: c.Exploited, Limit: max(1, min(c.Limit, 100_000))}
 	if c.After != "" {

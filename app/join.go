@@ -119,7 +119,7 @@ func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, er
 	}
 	if len(j.Shared) > 0 {
 		// a fact of an asset of others: for its users alone
-		marking = marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict})
+		marking = marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(sc.Principal().Constituents...)})
 	}
 	j.Marking = marking.String()
 	return j, nil

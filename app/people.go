@@ -143,7 +143,7 @@ func (c *tokenRevoke) Run(r *run) error {
 
 type auditList struct {
 	Below int64 `help:"Go on below this event." placeholder:"ID"`
-	Limit int   `help:"How many." default:"50" placeholder:"N"`
+	Limit int   `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
 }
 
 // Run lists events, newest first.

@@ -95,7 +95,7 @@ func (r *run) again() *run {
 
 type productList struct {
 	All   bool `help:"Every name that is seen, not only those that nothing is known of."`
-	Limit int  `help:"How many." default:"50" placeholder:"N"`
+	Limit int  `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
 }
 
 // Help is shown by --help.

@@ -22,7 +22,7 @@ func byWeight(uses map[int64]int) []int64 {
 }
 
 type productPropose struct {
-	Limit int `help:"How many." default:"30" placeholder:"N"`
+	Limit int `help:"How many, at most; ${default} otherwise." default:"30" placeholder:"N"`
 }
 
 // Help is shown by --help.

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vedette-hub/vedette/store/storetest"
 )
 
 var updateScripts = flag.Bool("update-scripts", false, "write what commands print now into testdata/script")
@@ -35,7 +38,17 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			return os.CopyFS(filepath.Join(e.WorkDir, "sample"), os.DirFS("../sample"))
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Condition: func(cond string) (bool, error) {
+			if cond == "postgres" {
+				return os.Getenv("VEDETTE_TEST_PG") != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			// database sets $DB to an empty PostgreSQL database
+			"database": func(ts *testscript.TestScript, neg bool, args []string) { ts.Setenv("DB", storetest.Postgres(t)) },
+		},
 	})
 }
 

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/vedette-hub/vedette/policy"
+)
+
+func parser(t *testing.T) *kong.Kong {
+	t.Helper()
+	k, err := kong.New(&Commands{}, kong.Name("vedette"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// commands are the leaves of the table, by their act.
+func commands(t *testing.T) map[policy.Act]*kong.Node {
+	out := map[policy.Act]*kong.Node{}
+	var walk func(n *kong.Node, words []string)
+	walk = func(n *kong.Node, words []string) {
+		if n.Leaf() {
+			out[policy.Act(strings.Join(words, " "))] = n
+		}
+		for _, c := range n.Children {
+			walk(c, append(slices.Clone(words), c.Name))
+		}
+	}
+	walk(parser(t).Model.Node, nil)
+	return out
+}
+
+// notYet are rows of the policy for what comes: they were decided together.
+var notYet = []policy.Act{"asset list", "asset show", "finding add", "intel list", "intel show", "product list", "product accept",
+	"product reject", "source list", "source set", "doctor"}
+
+// TestEveryCommandHasARow: one without a row is refused to everybody, and a row
+// without a command protects nothing.
+func TestEveryCommandHasARow(t *testing.T) {
+	cmds := commands(t)
+	if len(cmds) < 15 {
+		t.Fatalf("only %d commands found", len(cmds))
+	}
+	for act, n := range cmds {
+		if !slices.ContainsFunc(policy.Table, func(r policy.Row) bool { return r.Act == act }) {
+			t.Errorf("the command %s has no row in policy.Table", act)
+		}
+		if n.Help == "" {
+			t.Errorf("the command %s has no help", act)
+		}
+		for _, f := range n.Flags {
+			if f.Help == "" {
+				t.Errorf("%s: --%s has no help", act, f.Name)
+			}
+		}
+	}
+	for i, r := range policy.Table {
+		if cmds[r.Act] == nil && !slices.Contains(notYet, r.Act) {
+			t.Errorf("the row %q is of no command", r.Act)
+		}
+		if slices.ContainsFunc(policy.Table[:i], func(o policy.Row) bool { return o.Act == r.Act }) {
+			t.Errorf("the row %q stands twice", r.Act)
+		}
+	}
+}
+
+// TestExamples: the examples of every command's help are command lines.
+func TestExamples(t *testing.T) {
+	n := 0
+	for act, node := range commands(t) {
+		for line := range strings.SplitSeq(node.Detail, "\n") {
+			line, ok := strings.CutPrefix(strings.TrimSpace(line), "vedette ")
+			if !ok {
+				continue
+			}
+			n++
+			if _, err := parser(t).Parse(words(line)); err != nil {
+				t.Errorf("%s: %s: %v", act, line, err)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d examples found", n)
+	}
+}
+
+// words splits a line as a shell does, up to its first pipe or redirection.
+func words(line string) []string {
+	var out []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			out = append(out, part)
+			continue
+		}
+		for _, w := range strings.Fields(part) {
+			if w == "|" || w == ">" || w == "<" || w == "&&" {
+				return out
+			}
+			out = append(out, w)
+		}
+	}
+	return out
+}
