@@ -207,7 +207,7 @@ func LabProducts(files []string) ([]lab.Product, error) {
 }
 
 // labProducts is how many products an estate runs beside the built-in ones.
-const labProducts = 2500
+const labProducts = 1200
 
 // eachVulnerability reads a document of any format of vulnerabilities.
 func eachVulnerability(r io.Reader, f func(vedette.Vulnerability)) error {

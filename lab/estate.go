@@ -24,7 +24,7 @@ type Estate struct {
 	Assets       int       // 200,000 when 0
 	Services     int       // 2,000,000 when 0
 	Products     []Product // Builtin when empty
-	// Current is the share of services that run the last version, 0.92 when 0.
+	// Current is the share of services that run the last version, 0.97 when 0.
 	Current float64
 	// Plain makes every asset one that an inventory lists, with CPE names.
 	Plain bool
@@ -75,7 +75,7 @@ const (
 // Build makes the estate of the first day.
 func (e Estate) Build() *World {
 	e.Constituents, e.Assets, e.Services = cmp.Or(e.Constituents, 95), cmp.Or(e.Assets, 200_000), cmp.Or(e.Services, 2_000_000)
-	e.Current = cmp.Or(e.Current, 0.92)
+	e.Current = cmp.Or(e.Current, 0.97)
 	if e.Start.IsZero() {
 		e.Start = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 	}

@@ -22,6 +22,22 @@ func (t *tx) constituentKey(id string) (int64, error) {
 	return k, err
 }
 
+// constituentKeys is constituentKey for many assets of few constituents.
+func (t *tx) constituentKeys() func(id string) (int64, error) {
+	known := map[string]int64{}
+	return func(id string) (int64, error) {
+		k, ok := known[id]
+		if ok {
+			return k, nil
+		}
+		k, err := t.constituentKey(id)
+		if err == nil {
+			known[id] = k
+		}
+		return k, err
+	}
+}
+
 // Constituents are the constituents within the principal's wall, by id.
 func (sc *Scoped) Constituents(ctx context.Context) ([]vedette.Constituent, error) {
 	return constituents(sc.reader(ctx), " and "+sc.own("k"))

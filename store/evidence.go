@@ -255,7 +255,7 @@ func (t *tx) pairsOf(sites []site) (map[int64][]*placed, error) {
 	slices.Sort(fs)
 	by := map[int64][]*placed{}
 	for part := range slices.Chunk(slices.Compact(fs), 400) {
-		if err := t.each("select k, object_k, fact_k, mark_k, rank, case when body like '%"q":%' then body else '' end from pairs where fact_k in "+ints(part)+" order by k", nil, func(scan func(...any) error) error {
+		if err := t.each("select k, object_k, fact_k, mark_k, rank, case when body like '%\"q\":%' then body else '' end from pairs where fact_k in "+ints(part)+" order by k", nil, func(scan func(...any) error) error {
 			p := &placed{}
 			var body string
 			if err := scan(&p.k, &p.object, &p.fact, &p.mark, &p.rank, &body); err != nil {

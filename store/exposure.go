@@ -151,6 +151,7 @@ func (b *batch) makeAssets(ids []string, spots map[string]*spot, stated map[stri
 	}
 	w := b.bulk("assets", "k, id, kind_k, owner_k, first_t", "")
 	u := b.bulk("asset_users", "constituent_k, asset_k", " on conflict do nothing")
+	constituent := b.constituentKeys()
 	for _, id := range fresh {
 		a, err := vedette.ParseAsset(id)
 		if err != nil {
@@ -166,11 +167,11 @@ func (b *batch) makeAssets(ids []string, spots map[string]*spot, stated map[stri
 			owner = cmp.Or(stated[id], b.in.Constituent)
 		}
 		s.k, s.ownerID, s.fresh = k, owner, true
-		if s.owner, err = b.constituentKey(owner); err != nil {
+		if s.owner, err = constituent(owner); err != nil {
 			return err
 		}
 		for _, name := range users {
-			c, err := b.constituentKey(name)
+			c, err := constituent(name)
 			if err != nil {
 				return err
 			}
@@ -278,6 +279,7 @@ func (t *tx) makeFacts(bodies []string, obs []*vedette.Observation, keys map[str
 		if len(obs[i].Fact.Software)+len(obs[i].Fact.Reports) > 0 {
 			fresh = append(fresh, k)
 		}
+		k++
 	}
 	if err := w.flush(); err != nil {
 		return err

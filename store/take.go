@@ -55,6 +55,7 @@ type Taking struct {
 	lateSeries                              bool
 	skip                                    int // records a killed import kept already
 	buf                                     []entry
+	weight                                  int // of the records in buf, in statements
 	block                                   block
 	blocks                                  int64 // finished ones
 	cuts                                    []packed
@@ -266,7 +267,8 @@ func (t *Taking) Add(body []byte, said vedette.Said) error {
 		t.cut()
 	}
 	t.buf = append(t.buf, entry{said, t.blocks, int64(t.block.add(body, len(said.Statements))), bodyHash(body)})
-	if !t.way.Whole && len(t.buf) >= t.s.opt.Batch {
+	t.weight += max(1, len(said.Statements), len(said.Observations)/4, len(said.Points))
+	if !t.way.Whole && t.weight >= t.s.opt.Batch {
 		return t.flush(nil)
 	}
 	return nil
@@ -307,7 +309,7 @@ func (t *Taking) flush(end func(*tx) error) error {
 		return err
 	}
 	clear(t.buf)
-	t.buf, t.cuts = t.buf[:0], nil
+	t.buf, t.cuts, t.weight = t.buf[:0], nil, 0
 	return nil
 }
 
