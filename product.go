@@ -24,6 +24,8 @@ type Alias struct {
 	Reason string      `json:"reason"` // "stated by the CNA beside its CPE", "rule deb-packages", ...
 	// Proposed aliases match nothing until a person accepts them.
 	Proposed bool `json:"proposed,omitempty"`
+	// Accepted is the decision of a person: it holds whatever else is stated.
+	Accepted bool `json:"accepted,omitempty"`
 	// Rejected parts the two names whoever joins them.
 	Rejected bool `json:"rejected,omitempty"`
 }

@@ -294,9 +294,18 @@ func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join, marking *
 	}
 	var members []int64
 	groups := map[int64][]match.Candidate{}
+	type listed struct {
+		class int64
+		key   store.RangeKey
+	}
+	once := map[listed]bool{}
 	for _, r := range ranges {
 		c := ix.class[r.Name]
 		members = append(members, ix.members[c]...)
+		if once[listed{c, r.Range}] { // under another name of the same product
+			continue
+		}
+		once[listed{c, r.Range}] = true
 		groups[c] = append(groups[c], match.Candidate{Source: r.Source, Affected: r.Affected})
 	}
 	seen, err := sc.SoftwareNamed(ctx, distinct(members))

@@ -94,6 +94,7 @@ func (l *Line) step(ctx context.Context) (bool, error) {
 type index struct {
 	names   map[int64]vedette.ProductName
 	classes *product.Classes
+	loose   *product.Classes  // with the aliases in doubt: what may have been joined before
 	class   map[int64]int64   // of a name's key
 	members map[int64][]int64 // keys of a class
 	public  map[int64]bool    // markings everybody who reads intelligence sees
@@ -132,13 +133,19 @@ func (l *Line) load(ctx context.Context) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stated []vedette.Alias
+	var stated, accepted []vedette.Alias
 	for _, a := range rows {
-		if ix.public[a.Mark] {
-			stated = append(stated, vedette.Alias{From: ix.names[a.From], To: ix.names[a.To]})
+		alias := vedette.Alias{From: ix.names[a.From], To: ix.names[a.To]}
+		switch {
+		case !ix.public[a.Mark]:
+		case a.Accepted:
+			accepted = append(accepted, alias)
+		default:
+			stated = append(stated, alias)
 		}
 	}
-	ix.classes = product.NewClasses(product.Shipped(), stated)
+	ix.classes = product.NewClasses(product.Shipped(), product.Doubt(stated), accepted)
+	ix.loose = product.NewClasses(product.Shipped(), stated, accepted)
 	ix.keys = make(map[vedette.ProductName]int64, len(ix.names))
 	for k, n := range ix.names {
 		ix.keys[n] = k
@@ -166,6 +173,11 @@ func (l *Line) names(w *store.Work) error {
 	var members []int64
 	for _, k := range w.Keys {
 		members = append(members, ix.members[ix.class[k]]...)
+		for _, n := range ix.loose.All(ix.names[k]) {
+			if nk, ok := ix.keys[n]; ok {
+				members = append(members, nk)
+			}
+		}
 	}
 	return w.Rematch(distinct(members))
 }
@@ -340,6 +352,7 @@ type group struct {
 	public        []match.Candidate
 	publicMarks   []int64
 	more          map[int64][]match.Candidate // by marking above the public ones
+	has           map[store.RangeKey]bool
 }
 
 // byObject groups ranges by vulnerability and product, in the order they come.
@@ -351,10 +364,14 @@ func byObject(ix *index, ranges []store.Ranged) []*group {
 		k := key{r.Object, ix.class[r.Name]}
 		g := groups[k]
 		if g == nil {
-			g = &group{object: r.Object, class: k.class, weakness: r.Weakness, more: map[int64][]match.Candidate{}}
+			g = &group{object: r.Object, class: k.class, weakness: r.Weakness, more: map[int64][]match.Candidate{}, has: map[store.RangeKey]bool{}}
 			groups[k] = g
 			out = append(out, g)
 		}
+		if g.has[r.Range] { // under another name of the same product
+			continue
+		}
+		g.has[r.Range] = true
 		c := match.Candidate{Source: r.Source, Affected: r.Affected}
 		if ix.public[r.Mark] {
 			g.public = append(g.public, c)

@@ -114,7 +114,7 @@ func sayAlias(p Person) (Said, error) {
 		return Said{}, vedette.Invalid("an alias needs from and to, each with a product")
 	}
 	id := "product:" + p.From.Scheme + ":" + p.From.String()
-	a := vedette.Alias{From: p.From, To: p.To, Reason: "decided by " + p.By, Rejected: p.Rejected}
+	a := vedette.Alias{From: p.From, To: p.To, Reason: "decided by " + p.By, Accepted: !p.Rejected, Rejected: p.Rejected}
 	if p.Reason != "" {
 		a.Reason += ": " + clip(p.Reason, 200)
 	}

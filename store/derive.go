@@ -340,20 +340,34 @@ func (d *deriver) vulnerability(k headKey, c current, v *vedette.Vulnerability) 
 	if c.tombstoned() || v.Withdrawn {
 		return nil
 	}
-	for n, a := range v.Affected {
-		names := d.opt.Affected(a)
-		if len(names) == 0 {
-			continue
+	for i, a := range v.Affected {
+		if err := d.ranges(k, c, i, a); err != nil {
+			return err
 		}
-		name, err := d.name(names[0])
+	}
+	return nil
+}
+
+// affectedNames is how many names one range is found under at most.
+const affectedNames = 16
+
+// ranges writes one range under each name of its product: the CNA's own, and
+// the CPE names stated beside it.
+func (d *deriver) ranges(k headKey, c current, i int, a vedette.Affected) error {
+	names := d.opt.Affected(a)
+	if len(names) == 0 {
+		return nil
+	}
+	body, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	for j, n := range names[:min(len(names), affectedNames)] {
+		name, err := d.name(n)
 		if err != nil {
 			return err
 		}
-		body, err := json.Marshal(a)
-		if err != nil {
-			return err
-		}
-		if err := d.affected.add(c.k, n, k.object, name, k.mark, string(body)); err != nil {
+		if err := d.affected.add(c.k, i*affectedNames+j, k.object, name, k.mark, string(body)); err != nil {
 			return err
 		}
 	}
@@ -364,6 +378,7 @@ func (d *deriver) vulnerability(k headKey, c current, v *vedette.Vulnerability) 
 const (
 	aliasProposed = 0
 	aliasStated   = 1
+	aliasAccepted = 2
 	aliasRejected = 3
 )
 
@@ -380,6 +395,8 @@ func (d *deriver) alias(k headKey, c current, a vedette.Alias) error {
 	switch {
 	case a.Rejected:
 		state = aliasRejected
+	case a.Accepted:
+		state = aliasAccepted
 	case a.Proposed:
 		state = aliasProposed
 	}
@@ -419,7 +436,7 @@ type aliasPair struct{ from, to int64 }
 // unalias has the products matched again that an alias of this claim joined.
 func (d *deriver) unalias(claim int64) error {
 	var ks []int64
-	if err := d.each("select from_k, to_k from aliases where claim_k = ? and state in (1, 3)", []any{claim}, func(scan func(...any) error) error {
+	if err := d.each("select from_k, to_k from aliases where claim_k = ? and state in (1, 2, 3)", []any{claim}, func(scan func(...any) error) error {
 		var a aliasPair
 		err := scan(&a.from, &a.to)
 		ks = append(ks, a.from, a.to)

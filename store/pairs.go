@@ -16,8 +16,13 @@ type Ranged struct {
 	Name     int64 // of the product
 	Source   string
 	Mark     int64
+	// Range tells ranges apart: one is listed under each name of its product.
+	Range    RangeKey
 	Affected vedette.Affected
 }
+
+// RangeKey is a range of a claim.
+type RangeKey struct{ Claim, N int64 }
 
 // Pair is that a fact meets a vulnerability: what was matched once for all
 // places that show the fact.
@@ -29,6 +34,7 @@ type Pair struct {
 // AliasRow is that two product names are one product's.
 type AliasRow struct {
 	From, To, Mark int64
+	Accepted       bool // by a person
 }
 
 // Work is one batch of one stage, inside its transaction.
@@ -116,18 +122,20 @@ func (y *System) Aliases(ctx context.Context) ([]AliasRow, error) {
 
 func aliases(q querier) ([]AliasRow, error) {
 	var out []AliasRow
-	err := q.each(`select from_k, to_k, mark_k from aliases where state = 1
+	err := q.each(`select from_k, to_k, mark_k, state from aliases where state in (1, 2)
 		and not exists (select 1 from aliases r where r.from_k = aliases.from_k and r.to_k = aliases.to_k and r.state = 3) order by from_k, to_k, claim_k`, nil,
 		func(scan func(...any) error) error {
 			var a AliasRow
-			err := scan(&a.From, &a.To, &a.Mark)
+			var state int64
+			err := scan(&a.From, &a.To, &a.Mark, &state)
+			a.Accepted = state == aliasAccepted
 			out = append(out, a)
 			return err
 		})
 	return out, err
 }
 
-const rangedColumns = `affected.object_k, objects.id, affected.name_k, sources.name, affected.mark_k, affected.body from affected
+const rangedColumns = `affected.object_k, objects.id, affected.name_k, sources.name, affected.mark_k, affected.claim_k, affected.n, affected.body from affected
 	join objects on objects.k = affected.object_k join claims on claims.k = affected.claim_k join sources on sources.k = claims.source_k`
 
 // RangesOf are the ranges of vulnerabilities; RangesNamed those of product names.
@@ -155,9 +163,10 @@ func ranges(q querier, column string, ks []int64) ([]Ranged, error) {
 		if err := q.each("select "+rangedColumns+" where "+column+" in "+ints(part)+" order by affected.object_k, affected.claim_k, affected.n", nil, func(scan func(...any) error) error {
 			var r Ranged
 			var body string
-			if err := scan(&r.Object, &r.Weakness, &r.Name, &r.Source, &r.Mark, &body); err != nil {
+			if err := scan(&r.Object, &r.Weakness, &r.Name, &r.Source, &r.Mark, &r.Range.Claim, &r.Range.N, &body); err != nil {
 				return err
 			}
+			r.Range.N /= affectedNames
 			err := json.Unmarshal([]byte(body), &r.Affected)
 			out = append(out, r)
 			return err
