@@ -41,6 +41,9 @@ type BackupHeader struct {
 // Backup writes everything the store holds, as of one moment, while others
 // go on writing. It returns the number of rows.
 func (sc *Scoped) Backup(ctx context.Context, w io.Writer) (rows int64, err error) {
+	if err := sc.may("backup"); err != nil {
+		return 0, err
+	}
 	s := sc.s
 	snapshot, err := s.read.BeginTx(ctx, s.d.snapshot())
 	if err != nil {
@@ -157,6 +160,9 @@ func (d *dumper) table(name string) error {
 // truncated or altered one is refused before anything is written. It is one
 // transaction: a store is restored or empty.
 func (sc *Scoped) Restore(ctx context.Context, r io.ReadSeeker) (rows int64, err error) {
+	if err := sc.may("restore"); err != nil {
+		return 0, err
+	}
 	s := sc.s
 	size, err := checkBackup(r)
 	if err != nil {

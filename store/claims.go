@@ -97,6 +97,9 @@ func (b *batch) markOf(st *vedette.Statement) (int64, error) {
 			m.Originator = b.in.Marking.Originator
 		}
 		m.Audience = m.Audience.And(b.in.Marking.Audience)
+		if b.bound { // nobody lowers what his constituent hands in
+			m = m.Join(b.in.Marking)
+		}
 	default:
 		return b.markK, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -84,6 +85,9 @@ type Owner func(asset string) (owner string, users []string, tie bool)
 // are replaced, unnamed ones stay unless they are in removed. Owners and users
 // of all assets follow.
 func (sc *Scoped) ApplyConstituents(ctx context.Context, changed []vedette.Constituent, removed []string, own Owner, users map[string][]string, summary map[string]string) error {
+	if err := sc.may("constituent apply"); err != nil {
+		return err
+	}
 	return sc.s.update(ctx, func(t *tx) error {
 		if _, err := t.reserve("ingest", 0); err != nil {
 			return err
@@ -209,14 +213,13 @@ func (t *tx) moveAsset(asset, from, to int64) error {
 	}); err != nil {
 		return err
 	}
-	var name string
-	if to != 0 {
-		if _, err := one(t, "select id from constituents where k = ?", []any{to}, &name); err != nil {
-			return err
+	var was, name string
+	for k, into := range map[int64]*string{from: &was, to: &name} {
+		if k != 0 {
+			if _, err := one(t, "select id from constituents where k = ?", []any{k}, into); err != nil {
+				return err
+			}
 		}
-	}
-	if _, err := t.exec("update observations set constituent_k = ? where asset_k = ? and constituent_k = ?", to, asset, from); err != nil {
-		return err
 	}
 	for _, r := range rows {
 		m, err := t.marking(t, r.mark)
@@ -224,17 +227,14 @@ func (t *tx) moveAsset(asset, from, to int64) error {
 			return err
 		}
 		if m.Originator != vedette.HubOriginator {
-			continue // what a constituent handed in stays with it
+			continue // what a constituent handed in stays with it, and is its own
 		}
-		m.Audience = ""
-		if name != "" {
-			m.Audience = vedette.ToOrgs(name)
-		}
+		m.Audience = readdress(m.Audience, was, name)
 		k, err := t.mark(m)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec("update observations set mark_k = ? where k = ?", k, r.k); err != nil {
+		if _, err := t.exec("update observations set constituent_k = ?, mark_k = ? where k = ?", to, k, r.k); err != nil {
 			return err
 		}
 	}
@@ -242,6 +242,21 @@ func (t *tx) moveAsset(asset, from, to int64) error {
 		return err
 	}
 	return t.todo(StageAsset, false, asset)
+}
+
+// readdress puts the new owner in the place of the old one and keeps whatever
+// else narrows the readers.
+func readdress(a vedette.Audience, from, to string) vedette.Audience {
+	var out vedette.Audience
+	for _, g := range a.Groups() {
+		if group := vedette.Audience(strings.Join(g, "|")); from == "" || group != vedette.ToOrgs(from) {
+			out = out.And(group)
+		}
+	}
+	if to != "" {
+		out = out.And(vedette.ToOrgs(to))
+	}
+	return out
 }
 
 // setUsers keeps who uses which asset without owning it: by a shorter scope,

@@ -86,7 +86,11 @@ func (t *tx) proofs(sites []site, by map[int64][]*placed) ([]proof, error) {
 		for _, p := range by[s.fact] {
 			v := t.opt.ByCheck(vedette.Verdicts[p.rank], check)
 			if len(p.requires) > 0 {
-				v = t.opt.Settle(vedette.Match{Verdict: v, Software: p.software, Requires: p.requires}, beside[s.asset]).Verdict
+				on, err := t.besideSite(beside[s.asset], s)
+				if err != nil {
+					return nil, err
+				}
+				v = t.opt.Settle(vedette.Match{Verdict: v, Software: p.software, Requires: p.requires}, on).Verdict
 			}
 			if !v.MakesFinding() {
 				continue
@@ -124,8 +128,40 @@ func (t *tx) findingKey(ids map[int64]string, s *site, object int64) (int64, err
 	return vedette.FindingKey(s.constituentID, id, s.assetID, int(s.port), proto, place), nil
 }
 
+// shown is software on an asset with whose row shows it, to whom.
+type shown struct {
+	constituent, mark int64
+	software          []vedette.Software
+}
+
+// besideSite is the software beside a site that every reader of the site may
+// know of: a verdict tells of what it was settled with.
+func (t *tx) besideSite(on []shown, s *site) ([]vedette.Software, error) {
+	var out []vedette.Software
+	for _, o := range on {
+		if o.constituent != s.constituent {
+			continue
+		}
+		if o.mark != s.mark {
+			here, err := t.marking(t, s.mark)
+			if err != nil {
+				return nil, err
+			}
+			there, err := t.marking(t, o.mark)
+			if err != nil {
+				return nil, err
+			}
+			if j := here.Join(there); j.TLP != here.TLP || j.Audience != here.Audience {
+				continue
+			}
+		}
+		out = append(out, o.software...)
+	}
+	return out, nil
+}
+
 // beside is the other software of the assets for which some pair requires some.
-func (t *tx) beside(sites []site, by map[int64][]*placed) (map[int64][]vedette.Software, error) {
+func (t *tx) beside(sites []site, by map[int64][]*placed) (map[int64][]shown, error) {
 	need := map[int64]bool{}
 	for i := range sites {
 		for _, p := range by[sites[i].fact] {
@@ -141,20 +177,22 @@ func (t *tx) beside(sites []site, by map[int64][]*placed) (map[int64][]vedette.S
 }
 
 // softwareOn is all software seen now on each asset.
-func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]vedette.Software, error) {
+func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]shown, error) {
 	ks := make([]int64, 0, len(assets))
 	for k := range assets {
 		ks = append(ks, k)
 	}
 	slices.Sort(ks)
-	on := map[int64][]int64{}
+	type row struct{ constituent, mark, fact int64 }
+	on := map[int64][]row{}
 	var fs []int64
 	for part := range slices.Chunk(ks, 400) {
-		if err := q.each("select distinct asset_k, fact_k from observations where closed_t is null and asset_k in "+ints(part)+and, nil, func(scan func(...any) error) error {
-			var a, f int64
-			err := scan(&a, &f)
-			on[a] = append(on[a], f)
-			fs = append(fs, f)
+		if err := q.each("select distinct asset_k, constituent_k, mark_k, fact_k from observations where closed_t is null and asset_k in "+ints(part)+and+" order by fact_k, constituent_k, mark_k", nil, func(scan func(...any) error) error {
+			var a int64
+			var r row
+			err := scan(&a, &r.constituent, &r.mark, &r.fact)
+			on[a] = append(on[a], r)
+			fs = append(fs, r.fact)
 			return err
 		}); err != nil {
 			return nil, err
@@ -165,11 +203,10 @@ func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]vedet
 	if err != nil {
 		return nil, err
 	}
-	out := map[int64][]vedette.Software{}
-	for a, fs := range on {
-		slices.Sort(fs)
-		for _, f := range fs {
-			out[a] = append(out[a], all[f].Software...)
+	out := map[int64][]shown{}
+	for a, rows := range on {
+		for _, r := range rows {
+			out[a] = append(out[a], shown{r.constituent, r.mark, all[r.fact].Software})
 		}
 	}
 	return out, nil
@@ -323,10 +360,12 @@ func (t *tx) dropUnproved(assets, declared []int64, proofs []proof) error {
 	return nil
 }
 
+// ownersOf are the assets by the constituents in whose rows something is told
+// of them: the owner, and who states them for himself.
 func (t *tx) ownersOf(assets []int64) (map[int64][]int64, error) {
 	out := map[int64][]int64{}
 	for part := range slices.Chunk(assets, 400) {
-		if err := t.each("select k, owner_k from assets where k in "+ints(part), nil, func(scan func(...any) error) error {
+		if err := t.each("select k, owner_k from assets where k in "+ints(part)+" union select asset_k, constituent_k from observations where asset_k in "+ints(part), nil, func(scan func(...any) error) error {
 			var k, o int64
 			err := scan(&k, &o)
 			out[o] = append(out[o], k)

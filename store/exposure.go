@@ -19,8 +19,10 @@ const (
 	CheckResolves  = "resolves"  // a name has an address
 )
 
-// place is where on an asset something is: the key of an interval.
-type place struct{ asset, constituent, check, port, proto, place int64 }
+// place is where on an asset something is, as one constituent's rows tell it to
+// one circle of readers: the key of an interval. A look opens and closes nothing
+// for a circle that may not know of it.
+type place struct{ asset, constituent, check, port, proto, place, readers int64 }
 
 // interval is a row of observations.
 type interval struct {
@@ -107,6 +109,9 @@ func (b *batch) spots(obs []*vedette.Observation, looks []*vedette.Coverage) (ma
 	if err := b.findAssets(ids, spots); err != nil {
 		return nil, err
 	}
+	if err := b.claim(ids, spots, stated); err != nil {
+		return nil, err
+	}
 	return spots, b.makeAssets(ids, spots, stated)
 }
 
@@ -139,6 +144,34 @@ func (b *batch) findAssets(ids []string, spots map[string]*spot) error {
 	return nil
 }
 
+// claim gives an asset that nobody owns to whom the hub states it for. What a
+// constituent states of an asset outside of its scope makes it no owner: it
+// would be given what is seen there.
+func (b *batch) claim(ids []string, spots map[string]*spot, stated map[string]string) error {
+	if b.bound || b.replayed {
+		return nil
+	}
+	for _, id := range ids {
+		s := spots[id]
+		name := cmp.Or(stated[id], b.in.Constituent)
+		if s.k == 0 || s.owner != 0 || name == "" {
+			continue
+		}
+		if owner, _, tie := b.way.Own(id); owner != "" || tie {
+			continue
+		}
+		k, err := b.constituentKey(name)
+		if err != nil {
+			return err
+		}
+		if err := b.moveAsset(s.k, 0, k); err != nil {
+			return err
+		}
+		s.owner, s.ownerID = k, name
+	}
+	return nil
+}
+
 // makeAssets keeps new assets: the longest scope owns them, else who stated them.
 func (b *batch) makeAssets(ids []string, spots map[string]*spot, stated map[string]string) error {
 	fresh := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return spots[id].k != 0 })
@@ -163,7 +196,7 @@ func (b *batch) makeAssets(ids []string, spots map[string]*spot, stated map[stri
 		}
 		s := spots[id]
 		owner, users, tie := b.way.Own(id)
-		if owner == "" && !tie {
+		if owner == "" && !tie && !b.bound {
 			owner = cmp.Or(stated[id], b.in.Constituent)
 		}
 		s.k, s.ownerID, s.fresh = k, owner, true
@@ -304,7 +337,7 @@ func (b *batch) sightings(obs []*vedette.Observation, spots map[string]*spot, fa
 		if s == nil {
 			return nil, vedette.Invalid("an observation without an asset")
 		}
-		p, err := b.place(o, s)
+		p, err := b.place(o, b.whose(s))
 		if err != nil {
 			return nil, err
 		}
@@ -312,9 +345,39 @@ func (b *batch) sightings(obs []*vedette.Observation, spots map[string]*spot, fa
 		if err != nil {
 			return nil, err
 		}
+		if p.readers, err = b.readers(mark); err != nil {
+			return nil, err
+		}
 		out = append(out, sighting{o, p, facts[o], mark, b.time(us(o.At))})
 	}
 	return out, nil
+}
+
+// whose is the asset with the constituent whose rows the batch writes of it:
+// the owner's, unless somebody bound to a constituent states it. His word on an
+// asset of another is his constituent's own and touches no row of the owner.
+func (b *batch) whose(s *spot) *spot {
+	if !b.bound {
+		return s
+	}
+	return &spot{k: s.k, owner: b.constituentK}
+}
+
+// readersOf is the key under which a transaction remembers a circle of readers.
+type readersOf struct{ mark int64 }
+
+// readers tells markings with different readers apart, whoever originated them.
+func (t *tx) readers(mark int64) (int64, error) {
+	if k, ok := t.local[readersOf{mark}]; ok {
+		return k, nil
+	}
+	m, err := t.marking(t, mark)
+	if err != nil {
+		return 0, err
+	}
+	k := hash64(m.TLP.String() + " " + string(m.Audience))
+	t.local[readersOf{mark}] = k
+	return k, nil
 }
 
 func (t *tx) place(o *vedette.Observation, s *spot) (p place, err error) {
@@ -398,7 +461,12 @@ func (t *tx) loadIntervals(assets map[int64]bool) (map[place][]*interval, error)
 	}
 	slices.Sort(ks)
 	known := map[place][]*interval{}
+	type row struct {
+		p  place
+		iv *interval
+	}
 	for part := range slices.Chunk(ks, 256) {
+		var rows []row
 		if err := t.each("select k, asset_k, constituent_k, check_k, port, proto_k, place_k, fact_k, from_t, closed_t, mark_k, exposed from observations where asset_k in "+ints(part)+" order by from_t", nil, func(scan func(...any) error) error {
 			var p place
 			iv := &interval{closed: open}
@@ -409,10 +477,17 @@ func (t *tx) loadIntervals(assets map[int64]bool) (map[place][]*interval, error)
 			if closed != nil {
 				iv.closed = *closed
 			}
-			known[p] = append(known[p], iv)
+			rows = append(rows, row{p, iv})
 			return nil
 		}); err != nil {
 			return nil, err
+		}
+		for _, r := range rows {
+			var err error
+			if r.p.readers, err = t.readers(r.iv.mark); err != nil {
+				return nil, err
+			}
+			known[r.p] = append(known[r.p], r.iv)
 		}
 	}
 	return known, nil
@@ -485,7 +560,15 @@ func (b *batch) look4(seen []sighting, looks []*vedette.Coverage, spots map[stri
 			return err
 		}
 		t := b.time(us(c.At))
+		constituent := b.whose(s).owner
+		readers, err := b.readers(mark)
+		if err != nil {
+			return err
+		}
 		for _, p := range at[where{s.k, check}] {
+			if p.constituent != constituent || p.readers != readers {
+				continue
+			}
 			proto, err := b.text(b.tx, p.proto)
 			if err != nil {
 				return err
@@ -495,7 +578,7 @@ func (b *batch) look4(seen []sighting, looks []*vedette.Coverage, spots map[stri
 				b.Changed++
 			}
 		}
-		r := coverageRow{s.owner, check, t, mark, c.Ports}
+		r := coverageRow{constituent, check, t, mark, c.Ports}
 		rows[r] = append(rows[r], s.k)
 	}
 	if b.replayed {
@@ -612,7 +695,7 @@ func (b *batch) writeIntervals(known map[place][]*interval) error {
 
 func comparePlaces(a, b place) int {
 	return cmp.Or(cmp.Compare(a.asset, b.asset), cmp.Compare(a.constituent, b.constituent), cmp.Compare(a.check, b.check),
-		cmp.Compare(a.port, b.port), cmp.Compare(a.proto, b.proto), cmp.Compare(a.place, b.place))
+		cmp.Compare(a.port, b.port), cmp.Compare(a.proto, b.proto), cmp.Compare(a.place, b.place), cmp.Compare(a.readers, b.readers))
 }
 
 // coverageRow is one run's coverage of one kind; its assets are kept as ranges.
@@ -714,7 +797,7 @@ func (t *tx) declared(constituent int64, id string, at time.Time, seen []vedette
 	if err != nil {
 		return err
 	}
-	known, err := t.loadDeclared(constituent, check)
+	known, err := t.loadDeclared(constituent, check, mark)
 	if err != nil {
 		return err
 	}
@@ -722,6 +805,9 @@ func (t *tx) declared(constituent int64, id string, at time.Time, seen []vedette
 	for _, o := range ptrs {
 		p, err := t.place(o, &spot{owner: constituent})
 		if err != nil {
+			return err
+		}
+		if p.readers, err = t.readers(mark); err != nil {
 			return err
 		}
 		saw[p] = true
@@ -738,10 +824,14 @@ func (t *tx) declared(constituent int64, id string, at time.Time, seen []vedette
 	return t.todo(StageAsset, false, -constituent)
 }
 
-func (t *tx) loadDeclared(constituent, check int64) (map[place][]*interval, error) {
+func (t *tx) loadDeclared(constituent, check, mark int64) (map[place][]*interval, error) {
 	known := map[place][]*interval{}
-	err := t.each("select k, port, proto_k, place_k, fact_k, from_t, closed_t, mark_k, exposed from observations where asset_k = 0 and constituent_k = ? and check_k = ? order by from_t", []any{constituent, check}, func(scan func(...any) error) error {
-		p := place{constituent: constituent, check: check}
+	readers, err := t.readers(mark)
+	if err != nil {
+		return nil, err
+	}
+	err = t.each("select k, port, proto_k, place_k, fact_k, from_t, closed_t, mark_k, exposed from observations where asset_k = 0 and constituent_k = ? and check_k = ? order by from_t", []any{constituent, check}, func(scan func(...any) error) error {
+		p := place{constituent: constituent, check: check, readers: readers}
 		iv := &interval{closed: open}
 		var closed *int64
 		if err := scan(&iv.k, &p.port, &p.proto, &p.place, &iv.fact, &iv.from, &closed, &iv.mark, &iv.exposed); err != nil {

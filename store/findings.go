@@ -101,11 +101,11 @@ func (sc *Scoped) page(ctx context.Context, q querier, f FindingFilter) ([]findi
 		where, args = append(where, "f.object_k = ?"), append(args, k)
 	}
 	if f.Asset != "" {
-		k, owner, err := sc.assetKey(q, f.Asset)
+		k, whose, err := sc.stated(q, f.Asset)
 		if err != nil {
 			return nil, err
 		}
-		where, args = append(where, "f.constituent_k = ?", "f.asset_k = ?"), append(args, owner, k)
+		where, args = append(where, "f.constituent_k in "+ints(whose), "f.asset_k = ?"), append(args, k)
 	}
 	if f.Exploited {
 		where = append(where, "exists (select 1 from exploited x where x.object_k = f.object_k and x.ended is null and "+sc.seen("x.mark_k")+")")
@@ -140,6 +140,25 @@ func (sc *Scoped) assetKey(q querier, id string) (k, owner int64, err error) {
 		err = vedette.NotFound("asset %s", id)
 	}
 	return k, owner, err
+}
+
+// stated finds an asset of which something within the wall is told, and in
+// whose rows: its owner's, and those of constituents that state it themselves.
+func (sc *Scoped) stated(q querier, id string) (k int64, whose []int64, err error) {
+	a, err := vedette.ParseAsset(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := q.each("select distinct a.k, o.constituent_k from assets a join observations o on o.asset_k = a.k where a.id = ? and "+sc.own("o.constituent_k")+" and "+sc.seen("o.mark_k"), []any{a.ID}, func(scan func(...any) error) error {
+		var c int64
+		err := scan(&k, &c)
+		whose = append(whose, c)
+		return err
+	}); err != nil || len(whose) > 0 {
+		return k, whose, err
+	}
+	k, owner, err := sc.assetKey(q, id)
+	return k, []int64{owner}, err
 }
 
 // ownAsset: an asset without an owner belongs to the hub's analysts until a
@@ -235,6 +254,7 @@ func (sc *Scoped) detail(ctx context.Context, rows []findingRow, full bool) erro
 func (sc *Scoped) conclude(q querier, r *findingRow, ps []proofRow, looks *looks) error {
 	rank := int64(len(vedette.Verdicts) - 1)
 	presence := vedette.Presence("")
+	r.FirstSeen = time.Time{} // the row's is that of all evidence, not of what the reader sees
 	for _, p := range ps {
 		check, err := sc.s.text(q, p.check)
 		if err != nil {
@@ -407,12 +427,18 @@ func (sc *Scoped) hubMarks(ctx context.Context) ([]int64, error) {
 	}
 	var out []int64
 	for k, m := range all {
-		if m.TLP == vedette.TLPAmberStrict && m.Originator == vedette.HubOriginator && len(m.Audience.Groups()) == 1 {
+		if m.TLP == vedette.TLPAmberStrict && m.Originator == vedette.HubOriginator && toOneOrg(m.Audience) {
 			out = append(out, k)
 		}
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+// toOneOrg says whether an audience is exactly one organisation: what an owner
+// alone is told. Whatever narrows it further is not passed on.
+func toOneOrg(a vedette.Audience) bool {
+	return strings.HasPrefix(string(a), "org:") && !strings.ContainsAny(string(a), "|&")
 }
 
 // Seen is one place that shows a software, for matches computed on demand.
@@ -476,7 +502,14 @@ func (sc *Scoped) SoftwareNamed(ctx context.Context, names []int64) ([]Seen, err
 
 // Beside is all software seen now on assets, within the principal's walls.
 func (sc *Scoped) Beside(ctx context.Context, assets map[int64]bool) (map[int64][]vedette.Software, error) {
-	return softwareOn(sc.reader(ctx), assets, " and "+sc.seen("mark_k")+" and "+sc.own("constituent_k"))
+	on, err := softwareOn(sc.reader(ctx), assets, " and "+sc.seen("mark_k")+" and "+sc.own("constituent_k"))
+	out := map[int64][]vedette.Software{}
+	for a, rows := range on {
+		for _, r := range rows {
+			out[a] = append(out[a], r.software...)
+		}
+	}
+	return out, err
 }
 
 // ExposureCounts are how many assets, open observations and findings of a
@@ -489,8 +522,8 @@ func (sc *Scoped) ExposureCounts(ctx context.Context, id string) (map[string]int
 	}
 	out := map[string]int{}
 	for name, query := range map[string]string{
-		"assets":       "select count(*) from assets where owner_k = ? and " + sc.ownAsset("assets"),
-		"observations": "select count(*) from observations o join assets a on a.k = o.asset_k where a.owner_k = ? and o.closed_t is null and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k"),
+		"assets":       "select count(*) from assets where owner_k = ? and " + sc.ownAsset("assets") + " and exists (select 1 from observations o where o.asset_k = assets.k and o.constituent_k = assets.owner_k and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k") + ")",
+		"observations": "select count(*) from observations o join assets a on a.k = o.asset_k where a.owner_k = ? and o.constituent_k = a.owner_k and o.closed_t is null and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k"),
 		"findings":     "select count(*) from findings f where f.constituent_k = ? and " + sc.own("f.constituent_k") + " and exists (select 1 from evidence e where e.finding_k = f.k and " + sc.seen("e.mark_k") + ")",
 	} {
 		var n int

@@ -27,6 +27,9 @@ type Purged struct {
 // of each document stays: its hash, and when it went. The file is compacted
 // last, so that nothing is left in free pages.
 func (sc *Scoped) Purge(ctx context.Context, what Purge, reason string, own Owner) (Purged, error) {
+	if err := sc.may("purge"); err != nil {
+		return Purged{}, err
+	}
 	var done Purged
 	if reason == "" {
 		return done, vedette.Invalid("a purge needs a reason")
@@ -373,6 +376,9 @@ func (t *tx) sweep() error {
 
 // Compact gives free pages back and overwrites what they held.
 func (sc *Scoped) Compact(ctx context.Context) error {
+	if err := sc.may("purge"); err != nil {
+		return err
+	}
 	for _, q := range sc.s.d.compact {
 		if _, err := sc.s.write.ExecContext(ctx, q); err != nil {
 			return classify(err)

@@ -36,6 +36,9 @@ func (r rebuilding) Markings(context.Context) (map[int64]vedette.Marking, error)
 // Claims, documents, constituents, people and events stay as they are, and
 // nothing leaves the house. The line's stages run inside it.
 func (sc *Scoped) Rebuild(ctx context.Context, own Owner, line func(Worker) error) error {
+	if err := sc.may("rebuild"); err != nil {
+		return err
+	}
 	return sc.s.update(ctx, func(t *tx) error {
 		if _, err := t.reserve("ingest", 0); err != nil {
 			return err
@@ -145,7 +148,7 @@ func (t *tx) reread(in kept, own Owner) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &batch{tx: t, Taking: &Taking{s: t.Store, ctx: t.ctx, bound: in.bound, intakeK: in.k, markK: in.mark, replayed: true, seen: map[int64]bool{},
+	return &batch{tx: t, Taking: &Taking{s: t.Store, ctx: t.ctx, bound: in.bound, intakeK: in.k, markK: in.mark, constituentK: in.constituent, replayed: true, seen: map[int64]bool{},
 		in: vedette.Intake{Marking: m, Time: at(in.time), Constituent: in.constituentID}, way: Way{Own: own}}}, nil
 }
 

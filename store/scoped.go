@@ -50,6 +50,15 @@ func (s *Store) As(ctx context.Context, p vedette.Principal) (*Scoped, error) {
 // Principal is whose queries these are.
 func (sc *Scoped) Principal() vedette.Principal { return sc.p }
 
+// may asks the policy again where a query concerns the whole store: commands
+// and routes asked already, and one that forgets to leaks nothing.
+func (sc *Scoped) may(act policy.Act) error {
+	if policy.May(sc.p, act) {
+		return nil
+	}
+	return vedette.Refused("%s may not %s: no role of %v allows it", sc.p.Name, act, sc.p.Roles)
+}
+
 // seen renders the marking wall for a column.
 func (sc *Scoped) seen(column string) string { return column + " in " + ints(sc.marks) }
 

@@ -21,13 +21,13 @@ func (b *batch) series() error {
 	if len(points) == 0 {
 		return nil
 	}
-	now, err := b.epssNow(points)
+	now, err := b.epssNow(points) // of what this marking says: no reader learns from a gap what a stricter one holds
 	if err != nil {
 		return err
 	}
 	kept := b.bulk("epss", "cve, day, score, percentile, model_k, mark_k", " on conflict do nothing")
 	last := b.bulk("epss_now", "cve, day, score, percentile, model_k, mark_k",
-		" on conflict (cve) do update set day = excluded.day, score = excluded.score, percentile = excluded.percentile, model_k = excluded.model_k, mark_k = excluded.mark_k")
+		" on conflict (cve, mark_k) do update set day = excluded.day, score = excluded.score, percentile = excluded.percentile, model_k = excluded.model_k, mark_k = excluded.mark_k")
 	for _, p := range points {
 		cve, ok := vedette.CVENumber(p.CVE)
 		if !ok {
@@ -77,7 +77,7 @@ func (b *batch) epssNow(points []vedette.Point) (map[int64]epssRow, error) {
 		lo, hi = min(lo, n), max(hi, n)
 	}
 	now := map[int64]epssRow{}
-	err := b.each("select cve, day, score, percentile, model_k from epss_now where cve between ? and ?", []any{lo, hi}, func(scan func(...any) error) error {
+	err := b.each("select cve, day, score, percentile, model_k from epss_now where cve between ? and ? and mark_k = ?", []any{lo, hi, b.markK}, func(scan func(...any) error) error {
 		var cve int64
 		var r epssRow
 		err := scan(&cve, &r.day, &r.score, &r.percentile, &r.model)
@@ -87,21 +87,21 @@ func (b *batch) epssNow(points []vedette.Point) (map[int64]epssRow, error) {
 	return now, err
 }
 
-// EPSS is the series of a CVE, oldest first: the points at which it moved.
+// EPSS is the series of a CVE, oldest first: the points at which it moved. Of
+// two that the principal may see for one day, the one for more readers counts.
 func (sc *Scoped) EPSS(ctx context.Context, cve string) ([]vedette.Point, error) {
 	n, ok := vedette.CVENumber(cve)
 	if !ok {
 		return nil, nil
 	}
 	var out []vedette.Point
-	type row struct {
-		epssRow
-	}
-	var rows []row
-	if err := sc.s.each(ctx, "select day, score, percentile, model_k from epss where cve = ? and "+sc.seen("mark_k")+" order by day", []any{n}, func(scan func(...any) error) error {
-		var r row
+	var rows []epssRow
+	if err := sc.s.each(ctx, "select e.day, e.score, e.percentile, e.model_k from epss e join markings m on m.k = e.mark_k where e.cve = ? and "+sc.seen("e.mark_k")+" order by e.day, m.tlp, m.audience, m.originator, m.pap", []any{n}, func(scan func(...any) error) error {
+		var r epssRow
 		err := scan(&r.day, &r.score, &r.percentile, &r.model)
-		rows = append(rows, r)
+		if n := len(rows); n == 0 || rows[n-1].day != r.day {
+			rows = append(rows, r)
+		}
 		return err
 	}); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/policy"
 )
 
 // Way is how a document is taken in.
@@ -87,8 +88,14 @@ type entry struct {
 // marking and the time have to be set. If the source handed in the same bytes
 // under the same marking before, Known is set and nothing else has to be done.
 func (sc *Scoped) Take(ctx context.Context, in vedette.Intake, src vedette.Source, way Way) (*Taking, error) {
+	if err := sc.may("import"); err != nil {
+		return nil, err
+	}
 	if src.Marking.TLP == vedette.TLPNone {
 		return nil, vedette.Invalid("source %s has no default marking: it cannot be used", src.Name)
+	}
+	if policy.Bound(sc.p) && src.Name != "person:"+sc.p.Name { // nobody speaks in the name of a source of the hub
+		src.Name, src.Full = "org:"+in.Constituent+"/"+src.Name, false
 	}
 	if in.Marking.TLP == vedette.TLPNone {
 		in.Marking = src.Marking
@@ -259,6 +266,13 @@ func (t *Taking) Add(body []byte, said vedette.Said) error {
 	if len(body) > maxBody {
 		return vedette.Invalid("a record of %d bytes; the most is %d", len(body), maxBody)
 	}
+	if t.bound {
+		for i := range said.Observations {
+			if c := said.Observations[i].Constituent; c != "" && c != t.in.Constituent {
+				return vedette.NotFound("constituent %s", c) // as if it were not there
+			}
+		}
+	}
 	t.Read++
 	if t.Read <= t.skip { // a killed import goes on behind what it kept
 		return nil
@@ -368,7 +382,11 @@ func (t *Taking) Finish(size int64, own time.Time) error {
 		if _, err := x.exec("update documents set size = ? where k = (select document_k from intakes where k = ?)", size, t.intakeK); err != nil {
 			return err
 		}
-		return x.event(vedette.Event{Principal: t.p.Name, Token: t.p.Token, Verb: "import", Subject: t.in.Address, Constituent: t.in.Constituent,
+		subject := t.in.Address
+		if t.in.Marking.TLP >= vedette.TLPRed {
+			subject = "a RED document" // its name is content too
+		}
+		return x.event(vedette.Event{Principal: t.p.Name, Token: t.p.Token, Verb: "import", Subject: subject, Constituent: t.in.Constituent,
 			Detail: map[string]string{"document": t.in.Document, "source": t.src.Name, "format": t.in.Format, "marking": t.in.Marking.String(),
 				"read": strconv.Itoa(t.Read), "new": strconv.Itoa(t.New), "changed": strconv.Itoa(t.Changed), "closed": strconv.Itoa(t.Closed)}})
 	})

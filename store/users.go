@@ -42,6 +42,9 @@ var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // AddUser adds a person, or gives a known one other rights.
 func (sc *Scoped) AddUser(ctx context.Context, u vedette.Principal) error {
+	if err := sc.may("user add"); err != nil {
+		return err
+	}
 	if !userName.MatchString(u.Name) || u.Name == "local" {
 		return vedette.Invalid("user name %q: lower-case letters, digits, and . _ - (not local)", u.Name)
 	}
@@ -96,6 +99,9 @@ func list[T ~string](items []T) string {
 
 // DisableUser takes all rights away; the tokens that act for him end with it.
 func (sc *Scoped) DisableUser(ctx context.Context, name string) error {
+	if err := sc.may("user disable"); err != nil {
+		return err
+	}
 	return sc.s.update(ctx, func(t *tx) error {
 		n, err := t.exec("update users set disabled_at = ? where name = ? and disabled_at is null", us(t.Now()), name)
 		if err == nil && n == 0 {
@@ -110,6 +116,9 @@ func (sc *Scoped) DisableUser(ctx context.Context, name string) error {
 
 // Users are all persons, by name.
 func (sc *Scoped) Users(ctx context.Context) ([]User, error) {
+	if err := sc.may("user list"); err != nil {
+		return nil, err
+	}
 	var out []User
 	err := sc.s.each(ctx, "select name, roles, constituents, orgs, created_at, disabled_at from users order by name", nil, func(scan func(...any) error) error {
 		u, err := scanUser(scan)
@@ -143,6 +152,9 @@ func scanUser(scan func(...any) error) (u User, err error) {
 
 // AddToken makes a token and returns its secret, which is shown this once.
 func (sc *Scoped) AddToken(ctx context.Context, tok Token) (secret string, err error) {
+	if err := sc.may("token add"); err != nil {
+		return "", err
+	}
 	if !userName.MatchString(tok.Name) {
 		return "", vedette.Invalid("token name %q: lower-case letters, digits, and . _ -", tok.Name)
 	}
@@ -208,6 +220,9 @@ func orElse(err, other error) error {
 
 // RevokeToken ends a token at once.
 func (sc *Scoped) RevokeToken(ctx context.Context, name string) error {
+	if err := sc.may("token revoke"); err != nil {
+		return err
+	}
 	return sc.s.update(ctx, func(t *tx) error {
 		n, err := t.exec("update tokens set revoked_at = ? where name = ? and revoked_at is null", us(t.Now()), name)
 		if err == nil && n == 0 {
@@ -222,6 +237,9 @@ func (sc *Scoped) RevokeToken(ctx context.Context, name string) error {
 
 // Tokens are all tokens, without their secrets.
 func (sc *Scoped) Tokens(ctx context.Context) ([]Token, error) {
+	if err := sc.may("token list"); err != nil {
+		return nil, err
+	}
 	var out []Token
 	err := sc.s.each(ctx, "select name, user_name, role, constituents, created_at, expires_at, revoked_at, used_at from tokens order by name", nil, func(scan func(...any) error) error {
 		tok, err := scanToken(scan)
@@ -308,6 +326,7 @@ func narrow(u vedette.Principal, tok Token) vedette.Principal {
 	if len(tok.Constituents) == 0 {
 		return u
 	}
+	u.Orgs = nil // narrowed to constituents, it speaks for no other organisation
 	if len(u.Constituents) == 0 {
 		u.Constituents = tok.Constituents
 		return u

@@ -55,6 +55,9 @@ type TableHash struct {
 // Verify hashes every table over public ids. Two stores that say the same of
 // everything have equal hashes.
 func (sc *Scoped) Verify(ctx context.Context) ([]TableHash, error) {
+	if err := sc.may("verify"); err != nil {
+		return nil, err
+	}
 	names := make([]string, 0, len(publicRows))
 	for name := range publicRows {
 		names = append(names, name)

@@ -36,8 +36,8 @@ create index affected_name on affected(name_k);
 create table exploited(object_k bigint not null, claim_k bigint not null, n bigint not null, mark_k bigint not null, since bigint not null, ended bigint, primary key(object_k, claim_k, n)) {WITHOUT_ROWID};
 create table aliases(from_k bigint not null, to_k bigint not null, claim_k bigint not null, mark_k bigint not null, state bigint not null, reason text not null, primary key(from_k, to_k, claim_k)) {WITHOUT_ROWID};
 create index aliases_claim on aliases(claim_k);
-create table epss(cve bigint not null, day bigint not null, score bigint not null, percentile bigint not null, model_k bigint not null, mark_k bigint not null, primary key(cve, day)) {WITHOUT_ROWID};
-create table epss_now(cve {KEY}, day bigint not null, score bigint not null, percentile bigint not null, model_k bigint not null, mark_k bigint not null);
+create table epss(cve bigint not null, day bigint not null, score bigint not null, percentile bigint not null, model_k bigint not null, mark_k bigint not null, primary key(cve, mark_k, day)) {WITHOUT_ROWID};
+create table epss_now(cve bigint not null, day bigint not null, score bigint not null, percentile bigint not null, model_k bigint not null, mark_k bigint not null, primary key(cve, mark_k)) {WITHOUT_ROWID};
 
 -- who we protect and what they expose
 create table constituents(k {KEY}, id text not null unique, body text not null, removed_at bigint);
