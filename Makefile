@@ -51,12 +51,13 @@ bench: ## measure ingest and matching at the size of the estate
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+		targets=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
 
 .PHONY: soak
-soak: ## kill -9 during an import, ROUNDS (100) times, on both engines where VEDETTE_TEST_PG is set
-	VEDETTE_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 4h -v -run Kill ./app ./store/...
+soak: ## kill -9 during an import ROUNDS (100) times, and fail every store call, on both engines where VEDETTE_TEST_PG is set
+	VEDETTE_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 8h -v -run 'Kill|Faults' ./app ./store/...

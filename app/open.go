@@ -19,7 +19,7 @@ import (
 // StoreOptions wire the thinking packages into a store.
 func StoreOptions() store.Options {
 	return store.Options{
-		Say: say, Fold: knowledge.Fold,
+		Say: say, Fold: knowledge.Fold, Join: knowledge.Join,
 		Names: product.Names, Affected: product.FromAffected,
 		ByCheck: match.ByCheck, Settle: match.Settle,
 	}

@@ -41,6 +41,41 @@ func Fold(sts []vedette.Statement) vedette.Head {
 	return h
 }
 
+// Join makes one summary of those at several markings, newest first: the
+// newest that says something of a field wins, but the first assertion of
+// exploitation and the highest score do.
+func Join(heads []vedette.Head) vedette.Head {
+	j := vedette.Head{Fields: map[string]string{}}
+	for _, h := range heads {
+		if j.Name == "" || h.Name != "" && h.Fields["title"] != "" && j.Fields["title"] == "" {
+			j.Name = h.Name
+		}
+		if h.Modified.After(j.Modified) {
+			j.Modified = h.Modified
+		}
+		higher := score(h.Fields["cvss"]) > score(j.Fields["cvss"])
+		for k, v := range h.Fields {
+			first := k == "exploited" && v < j.Fields[k]
+			if j.Fields[k] == "" || first || higher && (k == "cvss" || k == "cvss_version") {
+				j.Fields[k] = v
+			}
+		}
+	}
+	if j.Fields["exploited"] != "" {
+		delete(j.Fields, "withdrawn") // as in Merge
+	}
+	return j
+}
+
+// score is a base score as summarise writes it, -1 for none.
+func score(s string) float64 {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return -1
+	}
+	return f
+}
+
 // better prefers a name over none and over the bare id, then the shorter, then
 // the first in order.
 func better(name, than, id string) bool {

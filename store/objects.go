@@ -108,10 +108,12 @@ type ObjectRow struct {
 	Modified time.Time         `json:"modified"`
 	Fields   map[string]string `json:"fields,omitempty"`
 	key      int64
+	head     int64
 }
 
 // Objects lists objects of a type, newest first, below a cursor. An object with
-// several heads shows once, with the newest head the principal may see.
+// several heads shows once, at the newest of those the principal may see, with
+// the join of them.
 func (sc *Scoped) Objects(ctx context.Context, typ string, before Cursor, limit int) ([]ObjectRow, Cursor, error) {
 	q := sc.reader(ctx)
 	t, err := sc.s.termKey(q, typ)
@@ -127,17 +129,57 @@ func (sc *Scoped) Objects(ctx context.Context, typ string, before Cursor, limit 
 		and not exists (select 1 from heads b where b.k between h.object_k * 65536 and h.object_k * 65536 + 65535 and b.k <> h.k and `+sc.seen("b.mark_k")+` and (b.modified, b.k) > (h.modified, h.k))
 		order by h.modified desc, h.k desc limit ?`, []any{t, before.T, before.K, limit}, func(scan func(...any) error) error {
 		var r ObjectRow
-		var modified, head int64
+		var modified int64
 		var fields string
-		if err := scan(&head, &r.key, &r.ID, &r.Name, &modified, &fields); err != nil {
+		if err := scan(&r.head, &r.key, &r.ID, &r.Name, &modified, &fields); err != nil {
 			return err
 		}
-		r.Type, r.Modified, next = typ, at(modified), Cursor{modified, head}
+		r.Type, r.Modified, next = typ, at(modified), Cursor{modified, r.head}
 		err := json.Unmarshal([]byte(fields), &r.Fields)
 		out = append(out, r)
 		return err
 	})
-	return out, next, err
+	if err != nil {
+		return nil, before, err
+	}
+	return out, next, sc.joinHeads(q, out)
+}
+
+// joinHeads puts the join of all heads the principal may see of each object
+// into its row.
+func (sc *Scoped) joinHeads(q querier, rows []ObjectRow) error {
+	if sc.s.opt.Join == nil {
+		return nil
+	}
+	all := map[int64][]vedette.Head{}
+	for part := range slices.Chunk(rows, 400) {
+		heads := make([]int64, len(part))
+		for i, r := range part {
+			heads[i] = r.head
+		}
+		if err := q.each("select b.object_k, b.name, b.modified, b.fields from heads h join heads b on b.k between h.object_k * 65536 and h.object_k * 65536 + 65535 where h.k in "+ints(heads)+
+			" and "+sc.seen("h.mark_k")+" and "+sc.seen("b.mark_k")+" order by b.modified desc, b.k desc", nil, func(scan func(...any) error) error {
+			var k, modified int64
+			var h vedette.Head
+			var fields string
+			if err := scan(&k, &h.Name, &modified, &fields); err != nil {
+				return err
+			}
+			h.Modified = at(modified)
+			err := json.Unmarshal([]byte(fields), &h.Fields)
+			all[k] = append(all[k], h)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		if heads := all[rows[i].key]; len(heads) > 1 {
+			h := sc.s.opt.Join(heads)
+			rows[i].Name, rows[i].Modified, rows[i].Fields = h.Name, h.Modified, h.Fields
+		}
+	}
+	return nil
 }
 
 // Cursor is where a list goes on.
@@ -165,11 +207,11 @@ func (sc *Scoped) Search(ctx context.Context, words string, limit int) ([]Object
 
 func (sc *Scoped) heads(q querier, where string, args []any, limit int) ([]ObjectRow, error) {
 	var out []ObjectRow
-	err := q.each("select h.object_k, o.id, t.text, h.name, h.modified, h.fields from heads h join objects o on o.k = h.object_k join terms t on t.k = h.type_k "+where+" and "+sc.seen("h.mark_k")+" order by h.modified desc, h.k limit ?", append(args, limit), func(scan func(...any) error) error {
+	err := q.each("select h.k, h.object_k, o.id, t.text, h.name, h.modified, h.fields from heads h join objects o on o.k = h.object_k join terms t on t.k = h.type_k "+where+" and "+sc.seen("h.mark_k")+" order by h.modified desc, h.k limit ?", append(args, limit), func(scan func(...any) error) error {
 		var r ObjectRow
 		var modified int64
 		var fields string
-		if err := scan(&r.key, &r.ID, &r.Type, &r.Name, &modified, &fields); err != nil {
+		if err := scan(&r.head, &r.key, &r.ID, &r.Type, &r.Name, &modified, &fields); err != nil {
 			return err
 		}
 		r.Modified = at(modified)
@@ -180,7 +222,10 @@ func (sc *Scoped) heads(q querier, where string, args []any, limit int) ([]Objec
 		out = append(out, r)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, sc.joinHeads(q, out)
 }
 
 // Neighbour is an object that a visible claim relates to another.

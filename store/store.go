@@ -27,6 +27,8 @@ type Options struct {
 	Say func(format string, body []byte) (vedette.Said, error)
 	// Fold makes the head of an object from the statements of one marking, in order of their source's name.
 	Fold func([]vedette.Statement) vedette.Head
+	// Join makes one head of those that a reader may see, given newest first; nil takes the newest.
+	Join func([]vedette.Head) vedette.Head
 	// Names gives the normalised names under which a software may be known,
 	// and Affected those of a range's product, the strongest first.
 	Names    func(vedette.Software) []vedette.ProductName
@@ -154,8 +156,9 @@ type tx struct {
 	ctx   context.Context
 	tx    *sql.Tx
 	stmts map[string]*sql.Stmt
-	local map[any]int64 // keys interned in this transaction
-	after []func()      // run once it is committed
+	local map[any]int64    // keys interned in this transaction
+	spare map[string]spare // keys reserved and not given yet
+	after []func()         // run once it is committed
 }
 
 // update runs f in a write transaction: all of it is kept, or nothing.
@@ -167,7 +170,7 @@ func (s *Store) update(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return classify(err)
 	}
-	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}}
+	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}, spare: map[string]spare{}}
 	if err := f(t); err != nil {
 		raw.Rollback()
 		return classify(err)
@@ -237,7 +240,15 @@ func (t *tx) each(q string, args []any, f func(scan func(...any) error) error) e
 	if err := t.hook("query", q); err != nil {
 		return err
 	}
-	rows, err := t.tx.QueryContext(t.ctx, t.d.bind(q), args...)
+	if len(args) == 0 || strings.Contains(q, " in (") { // its text will not come again
+		rows, err := t.tx.QueryContext(t.ctx, t.d.bind(q), args...)
+		return drain(rows, err, q, f)
+	}
+	st, err := t.stmt(q)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
 	return drain(rows, err, q, f)
 }
 
