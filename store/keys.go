@@ -95,17 +95,42 @@ func (t *tx) intern(table, columns string, values []any) (int64, error) {
 	if ok, err := one(t, find, values, &k); err != nil || ok {
 		return k, err
 	}
-	k, err := t.reserve(table, 1)
+	k, err := t.key(table)
 	if err != nil {
 		return 0, err
 	}
 	q := "insert into " + table + "(k, " + columns + ") values (?" + strings.Repeat(", ?", len(cols)) + ") on conflict do nothing"
-	if _, err := t.exec(q, append([]any{k}, values...)...); err != nil {
-		return 0, err
+	n, err := t.exec(q, append([]any{k}, values...)...)
+	if err != nil || n == 1 {
+		return k, err
 	}
-	// another process may have been first
+	// another process was first
 	_, err = one(t, find, values, &k)
 	return k, err
+}
+
+// spare are keys of a sequence that the transaction holds.
+type spare struct{ next, end int64 }
+
+// spareKeys is how many keys are reserved at once for rows that come one by one.
+const spareKeys = 64
+
+// key takes one key of a sequence. What is left of a reservation is a gap.
+func (t *tx) key(seq string) (int64, error) {
+	s := t.spare[seq]
+	if s.next == s.end {
+		n := spareKeys
+		if seq == "markings" { // their room in a head's key is small: no gaps
+			n = 1
+		}
+		first, err := t.reserve(seq, n)
+		if err != nil {
+			return 0, err
+		}
+		s = spare{first, first + int64(n)}
+	}
+	t.spare[seq] = spare{s.next + 1, s.end}
+	return s.next, nil
 }
 
 // text is the term of a key; loads it when another process made it.
