@@ -162,12 +162,13 @@ func (sc *Scoped) stated(q querier, id string) (k int64, whose []int64, err erro
 }
 
 // ownAsset: an asset without an owner belongs to the hub's analysts until a
-// person decides whose it is.
+// person decides whose it is. The owner himself knows an asset once something
+// he may see was seen on it: another constituent's statement tells him nothing.
 func (sc *Scoped) ownAsset(table string) string {
 	if sc.all {
 		return table + ".owner_k >= 0"
 	}
-	return table + ".owner_k in " + ints(sc.cons)
+	return table + ".owner_k in " + ints(sc.cons) + " and exists (select 1 from observations w where w.asset_k = " + table + ".k and w.constituent_k = " + table + ".owner_k and " + sc.seen("w.mark_k") + " and " + sc.own("w.constituent_k") + ")"
 }
 
 // Finding is one finding with its evidence.
@@ -522,7 +523,7 @@ func (sc *Scoped) ExposureCounts(ctx context.Context, id string) (map[string]int
 	}
 	out := map[string]int{}
 	for name, query := range map[string]string{
-		"assets":       "select count(*) from assets where owner_k = ? and " + sc.ownAsset("assets") + " and exists (select 1 from observations o where o.asset_k = assets.k and o.constituent_k = assets.owner_k and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k") + ")",
+		"assets":       "select count(*) from assets where owner_k = ? and " + sc.ownAsset("assets"),
 		"observations": "select count(*) from observations o join assets a on a.k = o.asset_k where a.owner_k = ? and o.constituent_k = a.owner_k and o.closed_t is null and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k"),
 		"findings":     "select count(*) from findings f where f.constituent_k = ? and " + sc.own("f.constituent_k") + " and exists (select 1 from evidence e where e.finding_k = f.k and " + sc.seen("e.mark_k") + ")",
 	} {

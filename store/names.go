@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/policy"
 )
 
 // NamesSeen are the keys of product names that software within the principal's
@@ -77,7 +78,7 @@ func (sc *Scoped) Assets(ctx context.Context, constituent, after string, limit i
 		where, args = where+" and a.owner_k = ?", append(args, k)
 	}
 	var out []AssetRow
-	err := q.each("select a.id, t.text, coalesce(c.id, ''), a.first_t, (select count(*) from observations o where o.asset_k = a.k and o.closed_t is null and "+sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k")+
+	err := q.each("select a.id, t.text, coalesce(c.id, ''), "+sc.firstSeen("a")+", (select count(*) from observations o where o.asset_k = a.k and o.closed_t is null and "+sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k")+
 		") from assets a join terms t on t.k = a.kind_k left join constituents c on c.k = a.owner_k where "+where+" order by a.id limit ?", append(args, limit), func(scan func(...any) error) error {
 		var r AssetRow
 		var kind string
@@ -87,14 +88,28 @@ func (sc *Scoped) Assets(ctx context.Context, constituent, after string, limit i
 		out = append(out, r)
 		return err
 	})
-	if err != nil || sc.all || len(sc.cons) == 0 || constituent != "" {
+	if err != nil || sc.all || len(sc.cons) == 0 || constituent != "" || after != "" {
 		return out, err
 	}
-	return sc.sharedAssets(q, out)
+	return sc.sharedAssets(ctx, q, out)
 }
 
-func (sc *Scoped) sharedAssets(q querier, out []AssetRow) ([]AssetRow, error) {
-	err := q.each("select distinct a.id, t.text from asset_users u join assets a on a.k = u.asset_k join terms t on t.k = a.kind_k where u.constituent_k in "+ints(sc.cons)+" and a.owner_k not in "+ints(sc.cons)+" order by a.id", nil, func(scan func(...any) error) error {
+// firstSeen is when an asset was first seen, as far as the principal may know.
+func (sc *Scoped) firstSeen(table string) string {
+	if sc.all {
+		return table + ".first_t"
+	}
+	return "(select min(w.from_t) from observations w where w.asset_k = " + table + ".k and w.constituent_k = " + table + ".owner_k and " + sc.seen("w.mark_k") + " and " + sc.own("w.constituent_k") + ")"
+}
+
+// sharedAssets are the assets that the principal's constituents use without
+// owning them, of which the hub itself saw something.
+func (sc *Scoped) sharedAssets(ctx context.Context, q querier, out []AssetRow) ([]AssetRow, error) {
+	marks, err := sc.hubMarks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = q.each("select distinct a.id, t.text from asset_users u join assets a on a.k = u.asset_k join terms t on t.k = a.kind_k where u.constituent_k in "+ints(sc.cons)+" and a.owner_k not in "+ints(sc.cons)+" and exists (select 1 from observations o where o.asset_k = a.k and o.constituent_k = a.owner_k and o.mark_k in "+ints(marks)+") order by a.id", nil, func(scan func(...any) error) error {
 		r := AssetRow{Shared: true}
 		var kind string
 		err := scan(&r.ID, &kind)
@@ -123,7 +138,7 @@ func (sc *Scoped) Asset(ctx context.Context, id string) (AssetView, error) {
 	}
 	var kind string
 	var first int64
-	if _, err := one(q, "select a.id, t.text, coalesce(c.id, ''), a.first_t from assets a join terms t on t.k = a.kind_k left join constituents c on c.k = a.owner_k where a.k = ? and "+sc.ownAsset("a"), []any{k}, &v.ID, &kind, &v.Owner, &first); err != nil {
+	if _, err := one(q, "select a.id, t.text, coalesce(c.id, ''), "+sc.firstSeen("a")+" from assets a join terms t on t.k = a.kind_k left join constituents c on c.k = a.owner_k where a.k = ? and "+sc.ownAsset("a"), []any{k}, &v.ID, &kind, &v.Owner, &first); err != nil {
 		return v, err
 	}
 	v.Kind, v.FirstSeen = vedette.AssetKind(kind), at(first)
@@ -161,10 +176,19 @@ type SourceRow struct {
 	Newest    time.Time `json:"newest,omitzero"` // the time of its newest document
 }
 
-// Sources are all sources, by name: who says things, not what.
+// Sources are the sources, by name: who says things, not what. Who runs or
+// answers for the whole hub knows all of them; everybody else those that handed
+// in something he may see. Documents are counted as far as he may see them.
 func (sc *Scoped) Sources(ctx context.Context) ([]SourceRow, error) {
+	if err := sc.may("source list"); err != nil {
+		return nil, err
+	}
+	having := " having count(i.k) > 0"
+	if !policy.Bound(sc.p) && sc.p.Has(vedette.Lead, vedette.Auditor, vedette.Admin) {
+		having = ""
+	}
 	var out []SourceRow
-	err := sc.s.each(ctx, "select s.body, count(i.k), coalesce(max(i.time), 0) from sources s left join intakes i on i.source_k = s.k and i.purged_at is null group by s.k, s.name, s.body order by s.name", nil, func(scan func(...any) error) error {
+	err := sc.s.each(ctx, "select s.body, count(i.k), coalesce(max(i.time), 0) from sources s left join intakes i on i.source_k = s.k and i.purged_at is null and "+sc.seen("i.mark_k")+" and "+sc.own("i.constituent_k")+" group by s.k, s.name, s.body"+having+" order by s.name", nil, func(scan func(...any) error) error {
 		var r SourceRow
 		var body string
 		var newest int64
