@@ -95,7 +95,7 @@ func (b *bench) estate(files []string) (*lab.World, error) {
 func (b *bench) newlyExploited(e engine, s *store.Store, sc *store.Scoped, line *app.Line) error {
 	const id = "CVE-2026-99001"
 	record := `{"_annotation":{"cve_id":"` + id + `","published":"2026-02-01T00:00:00","modified":"2026-02-01T00:00:00"},"cve":{"configurations":[{"nodes":[{"cpeMatch":[{"criteria":"cpe:2.3:a:f5:nginx:*:*:*:*:*:*:*:*","vulnerable":true,"versionEndExcluding":"1.27.1"},{"criteria":"cpe:2.3:a:openbsd:openssh:*:*:*:*:*:*:*:*","vulnerable":true,"versionEndExcluding":"9.8"}],"operator":"OR"}]}]}}` + "\n"
-	says := "cve,actor,since,source,url\n" + id + ",,2026-02-01,bench,https://bench.example/1\n"
+	says := "cve,actor,since,source,url\n" + id + ",Bench Bear,2026-02-01,bench,https://bench.example/1\n"
 	took, err := b.measure(e, func() error {
 		if err := b.ingest(s, sc, "nvd-overrides", bytes.NewReader([]byte(record))); err != nil {
 			return err
