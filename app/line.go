@@ -49,6 +49,9 @@ func (l *Line) Drain(ctx context.Context) error {
 	if err := l.stagesDry(ctx); err != nil {
 		return err
 	}
+	if err := l.sys.FoldCounters(ctx); err != nil {
+		return err
+	}
 	_, err := l.sys.Work(ctx, store.StageSeal, 1<<20, func(*store.Work) error { return nil })
 	if err != nil {
 		return err

@@ -93,6 +93,9 @@ func (w *world) hashes(without ...string) map[string]string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if wrong, err := w.store.System().Recount(context.Background()); err != nil || wrong > 0 {
+		w.t.Errorf("%d counters are not what they count (%v)", wrong, err)
+	}
 	out := map[string]string{}
 	for _, h := range hs {
 		if !slices.Contains(without, h.Table) {

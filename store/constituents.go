@@ -203,11 +203,11 @@ func (t *tx) moveAsset(asset, from, to int64) error {
 	if _, err := t.exec("update assets set owner_k = ? where k = ?", to, asset); err != nil {
 		return err
 	}
-	type row struct{ k, mark int64 }
+	type row struct{ k, mark, open int64 }
 	var rows []row
-	if err := t.each("select k, mark_k from observations where asset_k = ? and constituent_k = ?", []any{asset, from}, func(scan func(...any) error) error {
+	if err := t.each("select k, mark_k, case when closed_t is null then 1 else 0 end from observations where asset_k = ? and constituent_k = ?", []any{asset, from}, func(scan func(...any) error) error {
 		var r row
-		err := scan(&r.k, &r.mark)
+		err := scan(&r.k, &r.mark, &r.open)
 		rows = append(rows, r)
 		return err
 	}); err != nil {
@@ -237,6 +237,8 @@ func (t *tx) moveAsset(asset, from, to int64) error {
 		if _, err := t.exec("update observations set constituent_k = ?, mark_k = ? where k = ?", to, k, r.k); err != nil {
 			return err
 		}
+		t.tally(counted{from, countOpen, r.mark}, -r.open)
+		t.tally(counted{to, countOpen, k}, r.open)
 	}
 	if err := t.dropFindings("constituent_k = " + itoa(from) + " and asset_k = " + itoa(asset)); err != nil {
 		return err

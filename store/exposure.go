@@ -27,6 +27,7 @@ type place struct{ asset, constituent, check, port, proto, place, readers int64 
 // interval is a row of observations.
 type interval struct {
 	k, fact, from, closed, mark, exposed int64
+	was                                  int64 // closed as loaded
 	fresh, dirty                         bool
 }
 
@@ -477,6 +478,7 @@ func (t *tx) loadIntervals(assets map[int64]bool) (map[place][]*interval, error)
 			if closed != nil {
 				iv.closed = *closed
 			}
+			iv.was = iv.closed
 			rows = append(rows, row{p, iv})
 			return nil
 		}); err != nil {
@@ -661,6 +663,10 @@ func (b *batch) writeIntervals(known map[place][]*interval) error {
 	n := 0
 	for p, ivs := range known {
 		for _, iv := range ivs {
+			if p.asset != 0 {
+				before := boolInt(!iv.fresh && iv.was == open)
+				b.tally(counted{p.constituent, countOpen, iv.mark}, boolInt(iv.closed == open)-before)
+			}
 			if iv.fresh {
 				fresh, n = append(fresh, p), n+1
 			} else if iv.dirty {
@@ -840,6 +846,7 @@ func (t *tx) loadDeclared(constituent, check, mark int64) (map[place][]*interval
 		if closed != nil {
 			iv.closed = *closed
 		}
+		iv.was = iv.closed
 		known[p] = append(known[p], iv)
 		return nil
 	})

@@ -524,7 +524,7 @@ func (sc *Scoped) ExposureCounts(ctx context.Context, id string) (map[string]int
 	out := map[string]int{}
 	for name, query := range map[string]string{
 		"assets":       "select count(*) from assets where owner_k = ? and " + sc.ownAsset("assets"),
-		"observations": "select count(*) from observations o join assets a on a.k = o.asset_k where a.owner_k = ? and o.constituent_k = a.owner_k and o.closed_t is null and " + sc.seen("o.mark_k") + " and " + sc.own("o.constituent_k"),
+		"observations": "select coalesce(sum(n), 0) from counters where constituent_k = ? and kind_k = " + itoa(countOpen) + " and " + sc.own("constituent_k") + " and " + sc.seen("mark_k"),
 		"findings":     "select count(*) from findings f where f.constituent_k = ? and " + sc.own("f.constituent_k") + " and exists (select 1 from evidence e where e.finding_k = f.k and " + sc.seen("e.mark_k") + ")",
 	} {
 		var n int

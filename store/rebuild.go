@@ -273,6 +273,9 @@ func (t *tx) replayFullOne(in kept, source int64) error {
 
 // replayAll computes all intervals again from the looks of all documents.
 func (t *tx) replayAll(own Owner) error {
+	if err := t.tallyOpen("k >= 0", -1); err != nil {
+		return err
+	}
 	if _, err := t.exec("delete from observations where asset_k <> 0"); err != nil {
 		return err
 	}
@@ -312,6 +315,9 @@ func (t *tx) replayAssets(assets map[int64]bool, own Owner, with int64) error {
 			from[k] = true
 			return err
 		}); err != nil {
+			return err
+		}
+		if err := t.tallyOpen("asset_k in "+ints(part), -1); err != nil {
 			return err
 		}
 		if _, err := t.once("delete from observations where asset_k in " + ints(part)); err != nil {

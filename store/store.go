@@ -153,12 +153,13 @@ func (s *Store) Now() time.Time { return s.opt.Now().UTC().Truncate(time.Microse
 // tx is one transaction; its statements are prepared once.
 type tx struct {
 	*Store
-	ctx   context.Context
-	tx    *sql.Tx
-	stmts map[string]*sql.Stmt
-	local map[any]int64    // keys interned in this transaction
-	spare map[string]spare // keys reserved and not given yet
-	after []func()         // run once it is committed
+	ctx    context.Context
+	tx     *sql.Tx
+	stmts  map[string]*sql.Stmt
+	local  map[any]int64    // keys interned in this transaction
+	spare  map[string]spare // keys reserved and not given yet
+	counts map[counted]int64
+	after  []func() // run once it is committed
 }
 
 // update runs f in a write transaction: all of it is kept, or nothing.
@@ -170,8 +171,12 @@ func (s *Store) update(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return classify(err)
 	}
-	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}, spare: map[string]spare{}}
-	if err := f(t); err != nil {
+	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}, spare: map[string]spare{}, counts: map[counted]int64{}}
+	err = f(t)
+	if err == nil {
+		err = t.writeCounts()
+	}
+	if err != nil {
 		raw.Rollback()
 		return classify(err)
 	}
