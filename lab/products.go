@@ -101,7 +101,7 @@ type found struct {
 
 // maxRecords leaves browsers, kernels and desktops out: an estate is what is
 // reachable, and one old browser would be a thousand findings.
-const maxRecords = 60
+const maxRecords = 25
 
 // maxVersions is how many versions of one product an estate runs.
 const maxVersions = 24
