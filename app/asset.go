@@ -77,9 +77,9 @@ func (sourceList) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	t := &table{columns: []string{"name", "about", "marking", "reliability", "redistribute", "documents", "newest"}}
+	t := &table{columns: []string{"name", "about", "marking", "reliability", "redistribute", "documents", "newest"}, most: map[string]int{"about": 40}}
 	for _, s := range ss {
-		t.add(s, s.Name, short(s.About, 40), s.Marking.String(), s.Reliability, s.Redistribute, fmt.Sprint(s.Documents), stamp(s.Newest))
+		t.add(s, s.Name, s.About, s.Marking.String(), s.Reliability, s.Redistribute, fmt.Sprint(s.Documents), stamp(s.Newest))
 	}
 	return r.print(t)
 }

@@ -57,9 +57,9 @@ func (c *constituentApply) Run(r *run) error {
 }
 
 func diffTable(diff []scope.Change) *table {
-	t := &table{columns: []string{"constituent", "what", "field", "from", "to"}}
+	t := &table{columns: []string{"constituent", "what", "field", "from", "to"}, most: map[string]int{"from": 60, "to": 60}}
 	for _, d := range diff {
-		t.add(d, d.Constituent, d.What, d.Field, short(d.From, 60), short(d.To, 60))
+		t.add(d, d.Constituent, d.What, d.Field, d.From, d.To)
 	}
 	return t
 }
@@ -112,9 +112,9 @@ func (constituentList) Run(r *run) error {
 		}
 		return r.json(scope.File{Constituents: cs})
 	}
-	t := &table{columns: []string{"id", "name", "countries", "sectors", "scope", "software", "contacts"}}
+	t := &table{columns: []string{"id", "name", "countries", "sectors", "scope", "software", "contacts"}, most: map[string]int{"sectors": 40}}
 	for _, c := range cs {
-		t.add(c, c.ID, c.Name, strings.Join(c.Countries, " "), short(strings.Join(c.Sectors, ", "), 40),
+		t.add(c, c.ID, c.Name, strings.Join(c.Countries, " "), strings.Join(c.Sectors, ", "),
 			strconv.Itoa(len(c.Scope)), strconv.Itoa(len(c.Software)), strconv.Itoa(len(c.Contacts)))
 	}
 	return r.print(t)

@@ -12,6 +12,7 @@ import (
 // table is what a list prints: columns for people, rows for programs.
 type table struct {
 	columns []string
+	most    map[string]int // the widest a column gets on a terminal; programs get everything
 	cells   [][]string
 	rows    []any // the same in JSON, one per line of cells
 }
@@ -48,6 +49,9 @@ func (r *run) print(t *table) error {
 	for _, cells := range append([][]string{head}, t.cells...) {
 		for i := range cells {
 			cells[i] = plain(cells[i])
+			if n := t.most[t.columns[i]]; n > 0 {
+				cells[i] = short(cells[i], n)
+			}
 		}
 		if _, err := io.WriteString(w, strings.Join(cells, "\t")+"\n"); err != nil {
 			return err

@@ -152,17 +152,22 @@ func (c *auditList) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	t := &table{columns: []string{"id", "at", "principal", "verb", "subject", "constituent", "detail", "hash"}}
+	t := &table{columns: []string{"id", "at", "principal", "verb", "subject", "constituent", "reason", "detail", "hash"},
+		most: map[string]int{"subject": 40, "reason": 40, "detail": 70, "hash": 12}}
 	for _, e := range es {
-		t.add(e, fmt.Sprint(e.ID), stamp(e.At), e.Principal, e.Verb, short(e.Subject, 40), e.Constituent, short(details(e.Detail), 60), short(e.Hash, 12))
+		t.add(e, fmt.Sprint(e.ID), stamp(e.At), e.Principal, e.Verb, e.Subject, e.Constituent, e.Reason, details(e.Detail), e.Hash)
 	}
 	return r.print(t)
 }
 
+// details says what counts first: neither zeros nor the hash of the document,
+// which -o json has.
 func details(m map[string]string) string {
 	var parts []string
 	for _, k := range sortedKeys(m) {
-		parts = append(parts, k+"="+m[k])
+		if v := m[k]; v != "" && v != "0" && k != "document" {
+			parts = append(parts, k+"="+v)
+		}
 	}
 	return strings.Join(parts, " ")
 }
