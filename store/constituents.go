@@ -89,7 +89,7 @@ func (sc *Scoped) ApplyConstituents(ctx context.Context, changed []vedette.Const
 		return err
 	}
 	return sc.s.update(ctx, func(t *tx) error {
-		if _, err := t.reserve("ingest", 0); err != nil {
+		if err := t.alone(); err != nil {
 			return err
 		}
 		for _, c := range changed {

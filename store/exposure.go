@@ -125,20 +125,29 @@ func (b *batch) time(t int64) int64 {
 }
 
 func (b *batch) findAssets(ids []string, spots map[string]*spot) error {
+	var earlier []*spot
 	for part := range slices.Chunk(ids, 100) {
 		args := make([]any, len(part))
 		for i, id := range part {
 			args[i] = id
 		}
-		if err := b.each("select a.k, a.id, a.owner_k, coalesce(c.id, '') from assets a left join constituents c on c.k = a.owner_k where a.id in (?"+strings.Repeat(",?", len(part)-1)+")", args, func(scan func(...any) error) error {
+		if err := b.each("select a.k, a.id, a.first_t, a.owner_k, coalesce(c.id, '') from assets a left join constituents c on c.k = a.owner_k where a.id in (?"+strings.Repeat(",?", len(part)-1)+")", args, func(scan func(...any) error) error {
 			var id, owner string
-			var k, ownerK int64
-			if err := scan(&k, &id, &ownerK, &owner); err != nil {
+			var k, first, ownerK int64
+			if err := scan(&k, &id, &first, &ownerK, &owner); err != nil {
 				return err
+			}
+			if spots[id].first < first {
+				earlier = append(earlier, spots[id])
 			}
 			spots[id].k, spots[id].owner, spots[id].ownerID = k, ownerK, owner
 			return nil
 		}); err != nil {
+			return err
+		}
+	}
+	for _, s := range earlier { // seen earlier than we knew
+		if _, err := b.exec("update assets set first_t = ? where k = ?", s.first, s.k); err != nil {
 			return err
 		}
 	}

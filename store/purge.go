@@ -35,7 +35,7 @@ func (sc *Scoped) Purge(ctx context.Context, what Purge, reason string, own Owne
 		return done, vedette.Invalid("a purge needs a reason")
 	}
 	err := sc.s.update(ctx, func(t *tx) error {
-		if _, err := t.reserve("ingest", 0); err != nil {
+		if err := t.alone(); err != nil {
 			return err
 		}
 		var err error

@@ -40,7 +40,7 @@ func (sc *Scoped) Rebuild(ctx context.Context, own Owner, line func(Worker) erro
 		return err
 	}
 	return sc.s.update(ctx, func(t *tx) error {
-		if _, err := t.reserve("ingest", 0); err != nil {
+		if err := t.alone(); err != nil {
 			return err
 		}
 		for _, table := range []string{"heads", "vals", "edges", "affected", "exploited", "pairs", "findings", "evidence"} {

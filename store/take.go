@@ -182,7 +182,7 @@ func (t *Taking) hash() ([]byte, error) {
 // begin makes the rows of source, document and intake in the first batch, and
 // finds their keys in any.
 func (b *batch) begin() (err error) {
-	if _, err := b.reserve("ingest", 0); err != nil { // writers take turns from here
+	if err := b.turn(turnIngest); err != nil {
 		return err
 	}
 	if b.src, b.sourceK, err = b.source(b.src); err != nil {

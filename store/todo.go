@@ -44,7 +44,33 @@ func (s *Store) work(ctx context.Context, stage Stage, n int, f func(*tx, []int6
 	return rows, err
 }
 
+// The turns that writers take on PostgreSQL, by the row lock of a sequence; on
+// SQLite there is one writer anyway. They are always taken in this order.
+const (
+	turnIngest = "ingest" // what comes in
+	turnLine   = "line"   // what follows from it: a pair must meet every place, a place every pair
+)
+
+// turn waits until no other transaction holds the turn, and holds it until the end.
+func (t *tx) turn(name string) error {
+	_, err := t.reserve(name, 0)
+	return err
+}
+
+// alone takes both turns.
+func (t *tx) alone() error {
+	if err := t.turn(turnIngest); err != nil {
+		return err
+	}
+	return t.turn(turnLine)
+}
+
 func (t *tx) take(stage Stage, n int, f func([]int64) error) (int, error) {
+	if stage.k <= StageAsset.k {
+		if err := t.turn(turnLine); err != nil {
+			return 0, err
+		}
+	}
 	var ids, keys []int64
 	seen := map[int64]bool{}
 	if err := t.each("select id, key from todo where stage = ? order by urgent desc, id limit ?"+t.d.skipLocked, []any{stage.k, n}, func(scan func(...any) error) error {
