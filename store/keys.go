@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/vedette-hub/vedette"
@@ -245,7 +246,10 @@ func (s *Store) marking(q querier, k int64) (vedette.Marking, error) {
 	}
 	var tlp, pap int64
 	var audience string
-	_, err := one(q, "select tlp, pap, originator, audience from markings where k = ?", []any{k}, &tlp, &pap, &m.Originator, &audience)
+	found, err := one(q, "select tlp, pap, originator, audience from markings where k = ?", []any{k}, &tlp, &pap, &m.Originator, &audience)
+	if err == nil && !found {
+		return m, fmt.Errorf("no marking has the key %d", k)
+	}
 	m.TLP, m.PAP, m.Audience = vedette.TLP(tlp), vedette.PAP(pap), vedette.Audience(audience)
 	return m, err
 }

@@ -272,8 +272,7 @@ func facts(q querier, ks []int64) (map[int64]vedette.Fact, error) {
 func (w *Work) JoinMarks(ks ...int64) (int64, error) { return w.t.joinMarks(ks...) }
 
 func (t *tx) joinMarks(ks ...int64) (int64, error) {
-	slices.Sort(ks)
-	ks = slices.Compact(ks)
+	ks = slices.Compact(slices.Sorted(slices.Values(ks))) // the caller's list stays as it is
 	if len(ks) == 1 {
 		return ks[0], nil
 	}
