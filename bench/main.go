@@ -4,22 +4,25 @@
 // CPU is user and system time of this process, and of the PostgreSQL server
 // where its processes are on this machine. VEDETTE_TEST_DATA names a folder
 // with real records; without it they are made up. VEDETTE_TEST_PG is the URL of
-// a database that may be emptied; without it only SQLite is measured.
+// a server, on which a database is made and dropped; without it only SQLite is measured.
 package main
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // empties the database
+	_ "github.com/jackc/pgx/v5/stdlib" // makes the databases
 	"github.com/vedette-hub/vedette/app"
 	"github.com/vedette-hub/vedette/store"
 )
@@ -141,9 +144,26 @@ func (b *bench) place(e engine) (string, func(), error) {
 	if err != nil {
 		return "", nil, err
 	}
-	defer db.Close()
-	_, err = db.ExecContext(b.ctx, "drop schema public cascade; create schema public")
-	return b.pg, func() {}, err
+	u, err := url.Parse(b.pg)
+	if err != nil {
+		return "", nil, err
+	}
+	u.Path = "/vedette_bench_" + strconv.Itoa(os.Getpid())
+	drop := func() error {
+		_, err := db.ExecContext(b.ctx, "drop database if exists "+u.Path[1:]+" with (force)")
+		return err
+	}
+	if err := drop(); err != nil {
+		return "", nil, err
+	}
+	if _, err = db.ExecContext(b.ctx, "create database "+u.Path[1:]); err != nil {
+		return "", nil, err
+	}
+	return u.String(), func() {
+		if err := errors.Join(drop(), db.Close()); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}, nil
 }
 
 // open gives an empty store.
