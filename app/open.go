@@ -74,8 +74,13 @@ func (g *Globals) open(ctx context.Context) (*store.Store, vedette.Principal, er
 	return s, p, nil
 }
 
+// firstAdmin makes the first users and tokens of a PostgreSQL store that has
+// none yet, and may do nothing else: whoever holds the URL of an empty database
+// could write them there anyway.
+var firstAdmin = vedette.Principal{Name: "local", Roles: []vedette.Role{vedette.Admin}}
+
 // principal: a token decides; without one the owner of an embedded folder acts
-// as the user local, and PostgreSQL refuses.
+// as the user local, and PostgreSQL refuses once it has a token.
 func (g *Globals) principal(ctx context.Context, s *store.Store) (vedette.Principal, error) {
 	if g.TokenFile != "" {
 		b, err := os.ReadFile(g.TokenFile)
@@ -85,6 +90,9 @@ func (g *Globals) principal(ctx context.Context, s *store.Store) (vedette.Princi
 		return s.Authenticate(ctx, strings.TrimSpace(string(b)))
 	}
 	if store.IsURL(g.place()) {
+		if unclaimed, err := s.Unclaimed(ctx); err != nil || unclaimed {
+			return firstAdmin, err
+		}
 		return vedette.Principal{}, fmt.Errorf("%w: on PostgreSQL a token is required: --token-file or VEDETTE_TOKEN_FILE", vedette.ErrAuth)
 	}
 	if err := ownsFolder(g.Data); err != nil {

@@ -302,6 +302,13 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (vedette.Princi
 	return p, s.used(ctx, tok, now)
 }
 
+// Unclaimed says whether nobody has a token here yet, nor ever did.
+func (s *Store) Unclaimed(ctx context.Context) (bool, error) {
+	var n int
+	_, err := one(reader{s, ctx}, "select count(*) from tokens", nil, &n)
+	return n == 0, err
+}
+
 // userOf is an enabled user, nil when there is none.
 func (s *Store) userOf(ctx context.Context, name string) (*vedette.Principal, error) {
 	if name == "local" {
