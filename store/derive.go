@@ -481,6 +481,9 @@ func ordered(now []current) []vedette.Statement {
 	sts := make([]vedette.Statement, len(now))
 	for i, c := range now {
 		sts[i] = *c.st
+		if sts[i].Since.IsZero() { // it is as old as the document that first said it
+			sts[i].Since = at(c.from)
+		}
 	}
 	return sts
 }
