@@ -120,7 +120,7 @@ func (sc *Scoped) Objects(ctx context.Context, typ string, before Cursor, limit 
 	if err != nil {
 		return nil, before, err
 	}
-	if before.T == 0 {
+	if before == (Cursor{}) {
 		before = Cursor{1 << 62, 1 << 62}
 	}
 	var out []ObjectRow

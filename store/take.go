@@ -107,8 +107,11 @@ func (sc *Scoped) Take(ctx context.Context, in vedette.Intake, src vedette.Sourc
 		return nil, err
 	}
 	in.By = sc.p.Name
-	if len(sc.p.Constituents) > 0 { // what a constituent hands in is its own word: it moves nobody else's findings
-		in.Marking = in.Marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Originator: "org:" + in.Constituent, Audience: vedette.ToOrgs(in.Constituent)})
+	if len(sc.p.Constituents) > 0 {
+		// what a constituent hands in is its own word, for itself and the hub: it moves nobody else's findings
+		in.Marking.TLP = max(in.Marking.TLP, vedette.TLPAmberStrict)
+		in.Marking.Originator = "org:" + in.Constituent
+		in.Marking.Audience = in.Marking.Audience.And(vedette.ToOrgs(in.Constituent))
 	}
 	t := &Taking{s: sc.s, ctx: ctx, p: sc.p, bound: len(sc.p.Constituents) > 0, in: in, src: src, way: way, seen: map[int64]bool{}}
 	t.way.Whole = way.Whole || src.Full
