@@ -162,7 +162,7 @@ func (l *labRun) year(c *labEstate) error {
 		if err != nil {
 			return err
 		}
-		n, err := takeScores(l.ctx, sc, scores, l.world.Time())
+		n, err := TakeScores(l.ctx, sc, scores, l.world.Time())
 		if err != nil {
 			return err
 		}
@@ -300,8 +300,8 @@ func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Fo
 	return t.Counts, t.Finish(size, at)
 }
 
-// takeScores takes in one day of EPSS and returns how many points were kept.
-func takeScores(ctx context.Context, sc *store.Scoped, e *lab.EPSS, at time.Time) (int, error) {
+// TakeScores takes in one day of EPSS and returns how many points were kept.
+func TakeScores(ctx context.Context, sc *store.Scoped, e *lab.EPSS, at time.Time) (int, error) {
 	var doc bytes.Buffer
 	if err := e.Next(&doc); err != nil {
 		return 0, err

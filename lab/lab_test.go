@@ -92,7 +92,11 @@ func TestADayChangesHalfAPercent(t *testing.T) {
 
 func TestEPSSMoves(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	e := NewEPSS(1, CVEs(10_000), start)
+	ids := CVEs(10_000)
+	if slices.Sort(ids); len(slices.Compact(ids)) != 10_000 {
+		t.Fatal("ids stand twice")
+	}
+	e := NewEPSS(1, ids, start)
 	day := func() []float64 {
 		var b bytes.Buffer
 		if err := e.Next(&b); err != nil {

@@ -74,11 +74,11 @@ func NewEPSS(seed uint64, cves []string, start time.Time) *EPSS {
 	return e
 }
 
-// CVEs makes up n ids.
+// CVEs makes up n ids of 24 years, year by year.
 func CVEs(n int) []string {
 	out := make([]string, n)
 	for i := range out {
-		out[i] = fmt.Sprintf("CVE-%d-%d", 2002+i%24, 10000+i/24)
+		out[i] = fmt.Sprintf("CVE-%d-%d", 2002+i*24/n, 10000+i%((n+23)/24))
 	}
 	return out
 }
