@@ -245,6 +245,7 @@ func (sc *Scoped) Neighbours(ctx context.Context, id string, limit int) ([]Neigh
 		return nil, err
 	}
 	var out []Neighbour
+	var keys []int64
 	q := sc.reader(ctx)
 	for _, d := range []struct {
 		here, there string
@@ -254,14 +255,14 @@ func (sc *Scoped) Neighbours(ctx context.Context, id string, limit int) ([]Neigh
 			n := Neighbour{Out: d.out}
 			var nk int64
 			err := scan(&n.Relation, &n.ID, &nk, &n.Type, &n.Source)
-			out = append(out, n)
+			out, keys = append(out, n), append(keys, nk)
 			return err
 		}); err != nil {
 			return nil, err
 		}
 	}
 	for i := range out {
-		rows, err := sc.heads(q, "where o.h = "+itoa(hash64(out[i].ID))+" and o.id = ?", []any{out[i].ID}, 1)
+		rows, err := sc.heads(q, "where h.k between ? and ?", []any{keys[i] << 16, keys[i]<<16 | (maxMarkings - 1)}, 1)
 		if err != nil {
 			return nil, err
 		}
