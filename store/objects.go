@@ -189,7 +189,7 @@ type Cursor struct{ T, K int64 }
 // alias. Only heads the principal may see are searched.
 func (sc *Scoped) Search(ctx context.Context, words string, limit int) ([]ObjectRow, error) {
 	q := sc.reader(ctx)
-	out, err := sc.heads(q, "join vals v on h.k = v.object_k * 65536 + v.mark_k where v.h = "+itoa(hash64(foldValue(words)))+" and "+sc.seen("v.mark_k"), nil, limit)
+	out, err := sc.heads(q, "join vals v on h.k = v.object_k * 65536 + v.mark_k where v.h = ? and "+sc.seen("v.mark_k"), []any{hash64(foldValue(words))}, limit)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
