@@ -288,8 +288,6 @@ func (t *tx) bulk(table, columns, tail string, values ...string) *bulk {
 		row = "(" + strings.Join(values, ", ") + ")"
 	}
 	b := &bulk{t: t, head: "insert into " + table + "(" + columns + ") values ", row: row, tail: tail, width: n}
-	b.filled = b.text(bulkRows)
-	b.args = make([]any, 0, n*bulkRows)
 	return b
 }
 
@@ -302,6 +300,9 @@ func (b *bulk) add(values ...any) error {
 	b.rows++
 	if b.rows < bulkRows {
 		return nil
+	}
+	if b.filled == "" {
+		b.filled = b.text(bulkRows)
 	}
 	n, err := b.t.exec(b.filled, b.args...)
 	b.args, b.rows = b.args[:0], 0
@@ -325,7 +326,11 @@ func (b *bulk) flush() error {
 	if b.rows == 0 {
 		return nil
 	}
-	n, err := b.t.once(b.text(b.rows), b.args...)
+	run := b.t.once
+	if b.rows <= 2 { // small documents come by thousands
+		run = b.t.exec
+	}
+	n, err := run(b.text(b.rows), b.args...)
 	b.args, b.rows = b.args[:0], 0
 	b.wrote += n
 	return err

@@ -54,6 +54,10 @@ type Store struct {
 	opt   Options
 	path  string // of the SQLite file, "" on PostgreSQL
 
+	// prepared are statements of the one writing connection of SQLite, kept
+	// from one transaction to the next; pgx keeps its own.
+	prepared map[string]*sql.Stmt
+
 	mu       sync.Mutex
 	terms    map[string]int64
 	termText map[int64]string
@@ -74,7 +78,7 @@ func Open(ctx context.Context, where string, opt Options) (*Store, error) {
 	if opt.Batch == 0 {
 		opt.Batch = 20_000
 	}
-	s := &Store{opt: opt}
+	s := &Store{opt: opt, prepared: map[string]*sql.Stmt{}}
 	s.forget()
 	var err error
 	if IsURL(where) {
@@ -190,7 +194,46 @@ func (s *Store) update(ctx context.Context, f func(*tx) error) error {
 	for _, g := range t.after {
 		g()
 	}
+	s.keep(t)
 	return nil
+}
+
+// maxPrepared bounds the statements that are kept.
+const maxPrepared = 512
+
+// kept is a statement prepared after an earlier transaction, nil when there is none.
+func (s *Store) kept(q string) *sql.Stmt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.prepared[q]
+}
+
+// keep prepares what a transaction used for the next one. The connection may
+// be another's meanwhile, who may need the lock: neither is waited for with the other.
+func (s *Store) keep(t *tx) {
+	if s.d.numbered {
+		return
+	}
+	for q := range t.stmts {
+		s.mu.Lock()
+		have := s.prepared[q] != nil || len(s.prepared) >= maxPrepared
+		s.mu.Unlock()
+		if have {
+			continue
+		}
+		st, err := s.write.PrepareContext(t.ctx, s.d.bind(q))
+		if err != nil {
+			return // what was done is done; it is prepared when it is needed next
+		}
+		s.mu.Lock()
+		if s.prepared[q] == nil {
+			s.prepared[q], st = st, nil
+		}
+		s.mu.Unlock()
+		if st != nil {
+			st.Close()
+		}
+	}
 }
 
 func (s *Store) hook(op, q string) error {
@@ -203,6 +246,10 @@ func (s *Store) hook(op, q string) error {
 func (t *tx) stmt(q string) (*sql.Stmt, error) {
 	if st, ok := t.stmts[q]; ok {
 		return st, nil
+	}
+	if kept := t.Store.kept(q); kept != nil {
+		t.stmts[q] = t.tx.StmtContext(t.ctx, kept)
+		return t.stmts[q], nil
 	}
 	st, err := t.tx.PrepareContext(t.ctx, t.d.bind(q))
 	if err != nil {
