@@ -430,6 +430,8 @@ func (o *oracle) products() (names []string, borders map[string][]string) {
 		}
 	}
 	for name := range n {
+		slices.Sort(borders[name])
+		borders[name] = slices.Compact(borders[name])
 		vendor, product, _ := strings.Cut(name, " ")
 		others := len(o.names[product]) + len(o.names[vendor+product])
 		if vendor != "" && product != "" && !o.bad[name] && others == 1 && !strings.HasPrefix(product, vendor) && !strings.HasSuffix(product, "firmware") {
