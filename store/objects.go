@@ -93,7 +93,10 @@ func (sc *Scoped) Statements(ctx context.Context, id string) (canonical string, 
 		if n < int64(len(said.Statements)) {
 			st.Statement = said.Statements[n]
 		}
-		st.Claim.Source, st.Claim.Object, st.Claim.Format, st.Claim.Body = st.Source.Name, canonical, format, slices.Clone(body)
+		st.Claim.Source, st.Claim.Object, st.Claim.Format = st.Source.Name, canonical, format
+		if len(said.Statements) == 1 { // what else a record states may be marked otherwise
+			st.Claim.Body = slices.Clone(body)
+		}
 		st.Claim.From, st.Claim.Closed = at(r.from), at(r.closed)
 		out = append(out, st)
 	}
