@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -191,74 +190,17 @@ func (t *tx) reown(own Owner) error {
 	}); err != nil {
 		return err
 	}
+	moved := map[int64]bool{}
 	for _, m := range moves {
-		if err := t.moveAsset(m.asset, m.from, m.to); err != nil {
+		if _, err := t.exec("update assets set owner_k = ? where k = ?", m.to, m.asset); err != nil {
 			return err
 		}
+		moved[m.asset] = true
 	}
-	return nil
-}
-
-func (t *tx) moveAsset(asset, from, to int64) error {
-	if _, err := t.exec("update assets set owner_k = ? where k = ?", to, asset); err != nil {
-		return err
+	if len(moved) == 0 {
+		return nil
 	}
-	type row struct{ k, mark, open int64 }
-	var rows []row
-	if err := t.each("select k, mark_k, case when closed_t is null then 1 else 0 end from observations where asset_k = ? and constituent_k = ?", []any{asset, from}, func(scan func(...any) error) error {
-		var r row
-		err := scan(&r.k, &r.mark, &r.open)
-		rows = append(rows, r)
-		return err
-	}); err != nil {
-		return err
-	}
-	var was, name string
-	for k, into := range map[int64]*string{from: &was, to: &name} {
-		if k != 0 {
-			if _, err := one(t, "select id from constituents where k = ?", []any{k}, into); err != nil {
-				return err
-			}
-		}
-	}
-	for _, r := range rows {
-		m, err := t.marking(t, r.mark)
-		if err != nil {
-			return err
-		}
-		if m.Originator != vedette.HubOriginator {
-			continue // what a constituent handed in stays with it, and is its own
-		}
-		m.Audience = readdress(m.Audience, was, name)
-		k, err := t.mark(m)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec("update observations set constituent_k = ?, mark_k = ? where k = ?", to, k, r.k); err != nil {
-			return err
-		}
-		t.tally(counted{from, countOpen, r.mark}, -r.open)
-		t.tally(counted{to, countOpen, k}, r.open)
-	}
-	if err := t.dropFindings("constituent_k = " + itoa(from) + " and asset_k = " + itoa(asset)); err != nil {
-		return err
-	}
-	return t.todo(StageAsset, false, asset)
-}
-
-// readdress puts the new owner in the place of the old one and keeps whatever
-// else narrows the readers.
-func readdress(a vedette.Audience, from, to string) vedette.Audience {
-	var out vedette.Audience
-	for _, g := range a.Groups() {
-		if group := vedette.Audience(strings.Join(g, "|")); from == "" || group != vedette.ToOrgs(from) {
-			out = out.And(group)
-		}
-	}
-	if to != "" {
-		out = out.And(vedette.ToOrgs(to))
-	}
-	return out
+	return t.replayAssets(moved, own, 0) // with the new owner's rows and audience; a constituent's own word stays its own
 }
 
 // setUsers keeps who uses which asset without owning it: by a shorter scope,

@@ -161,6 +161,7 @@ func (b *batch) claim(ids []string, spots map[string]*spot, stated map[string]st
 	if b.bound || b.replayed {
 		return nil
 	}
+	claimed := map[int64]bool{}
 	for _, id := range ids {
 		s := spots[id]
 		name := cmp.Or(stated[id], b.in.Constituent)
@@ -174,12 +175,16 @@ func (b *batch) claim(ids []string, spots map[string]*spot, stated map[string]st
 		if err != nil {
 			return err
 		}
-		if err := b.moveAsset(s.k, 0, k); err != nil {
+		if _, err := b.exec("update assets set owner_k = ? where k = ?", k, s.k); err != nil {
 			return err
 		}
+		claimed[s.k] = true
 		s.owner, s.ownerID = k, name
 	}
-	return nil
+	if len(claimed) == 0 {
+		return nil
+	}
+	return b.replayAssets(claimed, b.way.Own, b.intakeK)
 }
 
 // makeAssets keeps new assets: the longest scope owns them, else who stated them.

@@ -317,6 +317,17 @@ func (t *tx) replayAssets(assets map[int64]bool, own Owner, with int64) error {
 		}); err != nil {
 			return err
 		}
+		// findings point at intervals that go: the stage of the assets makes them again
+		var cons []int64
+		if err := t.each("select distinct constituent_k from observations where asset_k in "+ints(part), nil, collect(&cons)); err != nil {
+			return err
+		}
+		if err := t.dropFindings("constituent_k in " + ints(cons) + " and asset_k in " + ints(part)); err != nil {
+			return err
+		}
+		if err := t.todo(StageAsset, false, part...); err != nil {
+			return err
+		}
 		if err := t.tallyOpen("asset_k in "+ints(part), -1); err != nil {
 			return err
 		}
