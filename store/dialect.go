@@ -14,6 +14,9 @@ type dialect struct {
 	// skipLocked lets many workers take different rows of the to-do table.
 	skipLocked string
 	numbered   bool // $1, $2 in place of ?
+	// bulkRows is how many rows one insert writes: more cost more on SQLite,
+	// fewer do on PostgreSQL, which takes 65,535 parameters at most.
+	bulkRows int
 	// compact are the statements that give free pages back.
 	compact []string
 	// integrity is the query that checks the engine's own file, "" when the engine watches itself.
@@ -32,6 +35,7 @@ var sqlite = dialect{
 	),
 	compact:   []string{"vacuum", "pragma wal_checkpoint(truncate)"},
 	integrity: "pragma integrity_check(1)",
+	bulkRows:  100,
 }
 
 var postgres = dialect{
@@ -47,6 +51,7 @@ var postgres = dialect{
 	skipLocked: " for update skip locked",
 	numbered:   true,
 	compact:    []string{"vacuum full"},
+	bulkRows:   1000,
 }
 
 // bind renders the `?` of one SQL text for the engine: `$n` is a named

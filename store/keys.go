@@ -264,8 +264,7 @@ func (t *tx) name(n vedette.ProductName) (int64, error) {
 		func(k int64) { s.names[n] = k })
 }
 
-// bulk writes many rows of one table, 100 to a statement: on SQLite more cost
-// more, on PostgreSQL fewer do.
+// bulk writes many rows of one table with one statement.
 type bulk struct {
 	t      *tx
 	head   string // insert into ... values
@@ -277,8 +276,6 @@ type bulk struct {
 	wrote  int64
 	filled string // the statement of a full batch
 }
-
-const bulkRows = 100
 
 // bulk begins rows of the columns; a value of the row is `?` unless given.
 func (t *tx) bulk(table, columns, tail string, values ...string) *bulk {
@@ -298,11 +295,11 @@ func (b *bulk) text(rows int) string {
 func (b *bulk) add(values ...any) error {
 	b.args = append(b.args, values...)
 	b.rows++
-	if b.rows < bulkRows {
+	if b.rows < b.t.d.bulkRows {
 		return nil
 	}
 	if b.filled == "" {
-		b.filled = b.text(bulkRows)
+		b.filled = b.text(b.t.d.bulkRows)
 	}
 	n, err := b.t.exec(b.filled, b.args...)
 	b.args, b.rows = b.args[:0], 0
