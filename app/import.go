@@ -21,7 +21,7 @@ import (
 type importCmd struct {
 	Files       []string `arg:"" name:"file" help:"Files of any known format, .gz, .tar.gz or .zip; - is stdin."`
 	Constituent string   `help:"Whom the files speak of." placeholder:"ID"`
-	Source      string   `help:"Who says it; the format's own source by default." placeholder:"NAME"`
+	Source      string   `help:"Who says it; the format's own source by default. A new one of a public format needs --marking, which becomes its default." placeholder:"NAME"`
 	As          string   `help:"Take the files as this format instead of recognising it." placeholder:"FORMAT"`
 	Marking     string   `help:"TLP of the files; the source's default otherwise." placeholder:"TLP"`
 	Audience    string   `help:"Who may read them, as org:ID|person:NAME." placeholder:"WHO"`
@@ -174,7 +174,12 @@ func (im *importer) document(name string, doc *spooled) (imported, error) {
 	res.Format = f.Name
 	src := f.Source
 	if im.cmd.Source != "" && im.cmd.Source != src.Name {
+		// another's words in a public source's format are not public for that:
+		// a new source says itself what its default is
 		src.Name, src.About = im.cmd.Source, ""
+		if im.marking.TLP != vedette.TLPNone || src.Marking.TLP < vedette.TLPAmber {
+			src.Marking = im.marking
+		}
 	}
 	marking := im.marking
 	now := im.store.Now()

@@ -41,7 +41,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 		cve = strings.ReplaceAll(cve, "Access Gateway before", c+" Gateway before")
 		inv := fmt.Sprintf("asset,constituent,port,proto,vendor,product,version,service,seen\n%s.alpha.example,alpha,443,tcp,%s,%s,9.0.0,%s,2026-02-26T00:00:00Z\n", c[:40], c[:20]+"vendor", c[:30], c[:10])
 		for name, text := range map[string]string{"secret.json": cve, "secret.csv": inv} {
-			w.do(&importCmd{Files: []string{w.file(name, text)}, Source: "partner"})
+			w.do(&importCmd{Files: []string{w.file(name, text)}, Source: "partner", Marking: "clear"})
 		}
 		if hits := w.find(c); len(hits) == 0 {
 			t.Fatal("the canary was never there: the search finds nothing")

@@ -91,11 +91,15 @@ func (sc *Scoped) Take(ctx context.Context, in vedette.Intake, src vedette.Sourc
 	if err := sc.may("import"); err != nil {
 		return nil, err
 	}
-	if src.Marking.TLP == vedette.TLPNone {
-		return nil, vedette.Invalid("source %s has no default marking: it cannot be used", src.Name)
-	}
 	if policy.Bound(sc.p) && src.Name != "person:"+sc.p.Name { // nobody speaks in the name of a source of the hub
-		src.Name, src.Full = "org:"+in.Constituent+"/"+src.Name, false
+		src.Name, src.Full, src.Marking = "org:"+in.Constituent+"/"+src.Name, false, vedette.Marking{TLP: vedette.TLPAmberStrict}
+	}
+	src, err := keptSource(sc.reader(ctx), src)
+	if err != nil {
+		return nil, err
+	}
+	if src.Marking.TLP == vedette.TLPNone {
+		return nil, vedette.Invalid("source %s is new and has no default marking: give it one with --marking", src.Name)
 	}
 	if in.Marking.TLP == vedette.TLPNone {
 		in.Marking = src.Marking
@@ -138,6 +142,18 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// keptSource is the source of that name as it is kept: what a source's
+// documents are marked with is its own matter, not that of their format.
+func keptSource(q querier, src vedette.Source) (vedette.Source, error) {
+	var text string
+	found, err := one(q, "select body from sources where name = ?", []any{src.Name}, &text)
+	if err != nil || !found {
+		return src, err
+	}
+	var kept vedette.Source
+	return kept, json.Unmarshal([]byte(text), &kept)
+}
+
 // look finds out whether the intake is known, or was begun and killed. It writes nothing.
 func (t *Taking) look(q querier) error {
 	hash, err := t.hash()
@@ -145,15 +161,6 @@ func (t *Taking) look(q querier) error {
 		return err
 	}
 	var done int
-	var text string
-	if _, err := one(q, "select body from sources where name = ?", []any{t.src.Name}, &text); err != nil {
-		return err
-	}
-	if text != "" {
-		if err := json.Unmarshal([]byte(text), &t.src); err != nil {
-			return err
-		}
-	}
 	m := t.in.Marking
 	ok, err := one(q, `select i.k, i.done, i.records from intakes i join documents d on d.k = i.document_k join sources s on s.k = i.source_k
 		join markings m on m.k = i.mark_k join terms f on f.k = i.format_k left join constituents c on c.k = i.constituent_k
