@@ -121,6 +121,8 @@ type deriver struct {
 	*tx
 	objects                                                       *objectSet // nil: look links up
 	bodies                                                        *bodies
+	valRows                                                       []valRow
+	edgeRows                                                      []edgeRow
 	heads, texts, vals, edges, affected, exploited, aliases, todo *bulk
 }
 
@@ -138,7 +140,44 @@ func (t *tx) deriver(objects *objectSet) *deriver {
 	}
 }
 
+// valRow and edgeRow are rows that wait for the order of their keys: written
+// as they come, each would touch another page.
+type valRow struct {
+	h int64
+	headKey
+}
+
+type edgeRow struct {
+	edge
+	claim, mark int64
+}
+
+// sorted writes the rows that waited.
+func (d *deriver) sorted() error {
+	slices.SortFunc(d.valRows, func(a, b valRow) int {
+		return cmp.Or(cmp.Compare(a.h, b.h), cmp.Compare(a.object, b.object), cmp.Compare(a.mark, b.mark))
+	})
+	for _, v := range d.valRows {
+		if err := d.vals.add(v.h, v.object, v.mark); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(d.edgeRows, func(a, b edgeRow) int {
+		return cmp.Or(cmp.Compare(a.src, b.src), cmp.Compare(a.rel, b.rel), cmp.Compare(a.dst, b.dst), cmp.Compare(a.claim, b.claim))
+	})
+	for _, e := range d.edgeRows {
+		if err := d.edges.add(e.src, e.rel, e.dst, e.claim, e.mark); err != nil {
+			return err
+		}
+	}
+	d.valRows, d.edgeRows = nil, nil
+	return nil
+}
+
 func (d *deriver) flush() error {
+	if err := d.sorted(); err != nil {
+		return err
+	}
 	for _, b := range []*bulk{d.heads, d.texts, d.vals, d.edges, d.affected, d.exploited, d.aliases, d.todo} {
 		if err := b.flush(); err != nil {
 			return err
@@ -295,9 +334,7 @@ func (t *tx) objectKey(id, typ string) (int64, error) {
 // only the exploitation stays, with its end.
 func (d *deriver) rows(k headKey, c current) error {
 	for _, v := range valuesOf(c.st) {
-		if err := d.vals.add(hash64(v), k.object, k.mark); err != nil {
-			return err
-		}
+		d.valRows = append(d.valRows, valRow{hash64(v), k})
 	}
 	if v := c.st.Vulnerability; v != nil {
 		if err := d.vulnerability(k, c, v); err != nil {
@@ -312,9 +349,7 @@ func (d *deriver) rows(k headKey, c current) error {
 		if err != nil {
 			return err
 		}
-		if err := d.edges.add(e.src, e.rel, e.dst, c.k, k.mark); err != nil {
-			return err
-		}
+		d.edgeRows = append(d.edgeRows, edgeRow{e, c.k, k.mark})
 	}
 	for _, a := range c.st.Products {
 		if err := d.alias(k, c, a); err != nil {
