@@ -227,7 +227,7 @@ func (im *importer) take(t *store.Taking, f read.Format, doc *spooled, res *impo
 	if err != nil {
 		return err
 	}
-	own, err := f.Parse(body, func(rec read.Record) error {
+	own, err := f.Read(body, func(rec read.Record, said read.Said) error {
 		if err := im.ctx.Err(); err != nil {
 			return err
 		}
@@ -235,14 +235,7 @@ func (im *importer) take(t *store.Taking, f read.Format, doc *spooled, res *impo
 			refuse(rec.Where, rec.Err)
 			return nil
 		}
-		said, err := sayAs(f, rec.Body)
-		if err != nil {
-			if f.Whole {
-				return vedette.Invalid("%s: %w", rec.Where, err)
-			}
-			refuse(rec.Where, err)
-			return nil
-		}
+		withProducts(&said)
 		if t.Read%1000 == 0 {
 			im.progress("%s: %d records", res.File, t.Read)
 		}

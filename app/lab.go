@@ -289,7 +289,7 @@ func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Fo
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		said, err := sayAs(f, body)
+		said, err := f.Say(body)
 		if err != nil {
 			return err
 		}

@@ -31,14 +31,13 @@ func say(format string, body []byte) (vedette.Said, error) {
 	if err != nil {
 		return vedette.Said{}, err
 	}
-	return sayAs(f, body)
+	said, err := f.Say(body)
+	withProducts(&said)
+	return said, err
 }
 
-func sayAs(f read.Format, body []byte) (vedette.Said, error) {
-	said, err := f.Say(body)
-	if err != nil {
-		return said, err
-	}
+// withProducts adds the aliases that statements make of their products, normalised.
+func withProducts(said *vedette.Said) {
 	for i := range said.Statements {
 		st := &said.Statements[i]
 		if st.Vulnerability != nil {
@@ -49,7 +48,6 @@ func sayAs(f read.Format, body []byte) (vedette.Said, error) {
 			a.From, a.To = product.Normalise(a.From), product.Normalise(a.To)
 		}
 	}
-	return said, nil
 }
 
 // place is where the store is: --db wins over --data.

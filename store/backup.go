@@ -365,20 +365,4 @@ func (l *loader) bytes() ([]byte, error) {
 }
 
 // reindex writes the full text of every head again.
-func (t *tx) reindex() error {
-	for from := int64(0); ; {
-		var ks []int64
-		if err := t.each("select distinct object_k from heads where object_k > ? order by object_k limit 5000", []any{from}, func(scan func(...any) error) error {
-			var k int64
-			err := scan(&k)
-			ks = append(ks, k)
-			return err
-		}); err != nil || len(ks) == 0 {
-			return err
-		}
-		if err := t.retext(ks); err != nil {
-			return err
-		}
-		from = ks[len(ks)-1]
-	}
-}
+func (t *tx) reindex() error { return t.eachObject("heads", t.retext) }

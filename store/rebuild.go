@@ -74,18 +74,16 @@ func (sc *Scoped) Rebuild(ctx context.Context, own Owner, line func(Worker) erro
 }
 
 // rederiveAll derives from every object's claims.
-func (t *tx) rederiveAll() error {
+func (t *tx) rederiveAll() error { return t.eachObject("claims", t.rederive) }
+
+// eachObject hands the objects that a table names to f, some thousands at a time.
+func (t *tx) eachObject(table string, f func([]int64) error) error {
 	for from := int64(0); ; {
 		var ks []int64
-		if err := t.each("select distinct object_k from claims where object_k > ? order by object_k limit 5000", []any{from}, func(scan func(...any) error) error {
-			var k int64
-			err := scan(&k)
-			ks = append(ks, k)
-			return err
-		}); err != nil || len(ks) == 0 {
+		if err := t.each("select distinct object_k from "+table+" where object_k > ? order by object_k limit 5000", []any{from}, collect(&ks)); err != nil || len(ks) == 0 {
 			return err
 		}
-		if err := t.rederive(ks); err != nil {
+		if err := f(ks); err != nil {
 			return err
 		}
 		from = ks[len(ks)-1]
