@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/vedette-hub/vedette"
@@ -91,52 +90,4 @@ func (r *run) again() *run {
 		r.sc = sc
 	}
 	return r
-}
-
-type productList struct {
-	All   bool `help:"Every name that is seen, not only those that nothing is known of."`
-	Limit int  `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
-}
-
-// Help is shown by --help.
-func (productList) Help() string {
-	return "Names of software that is seen at your constituents and that no source speaks of, by how many places show them: the first ones are worth an alias (vedette product propose, accept)."
-}
-
-// Run lists names by weight.
-func (c *productList) Run(r *run) error {
-	uses, err := r.sc.NamesSeen(r.ctx)
-	if err != nil {
-		return err
-	}
-	ix, err := r.line.load(r.ctx)
-	if err != nil {
-		return err
-	}
-	keys := make([]int64, 0, len(uses))
-	for k := range uses {
-		keys = append(keys, ix.members[ix.class[k]]...)
-	}
-	spoken, err := r.sc.NamesSpoken(r.ctx, distinct(keys))
-	if err != nil {
-		return err
-	}
-	t := &table{columns: []string{"places", "product", "scheme", "known"}}
-	n := 0
-	for _, k := range byWeight(uses) {
-		known := false
-		for _, m := range ix.members[ix.class[k]] {
-			known = known || spoken[m]
-		}
-		name := ix.names[k]
-		if (known && !c.All) || name.Scheme == "weakness" {
-			continue
-		}
-		if n++; n > max(1, c.Limit) {
-			break
-		}
-		row := map[string]any{"places": uses[k], "vendor": name.Vendor, "product": name.Product, "scheme": name.Scheme, "known": known}
-		t.add(row, fmt.Sprint(uses[k]), name.String(), name.Scheme, fmt.Sprint(known))
-	}
-	return r.print(t)
 }

@@ -21,6 +21,61 @@ func byWeight(uses map[int64]int) []int64 {
 	return out
 }
 
+// namesSeen are the product names that the reader's constituents show, with
+// how many places show each, and what the line knows of names.
+func (r *run) namesSeen() (map[int64]int, *index, error) {
+	uses, err := r.sc.NamesSeen(r.ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ix, err := r.line.load(r.ctx)
+	return uses, ix, err
+}
+
+type productList struct {
+	All   bool `help:"Every name that is seen, not only those that nothing is known of."`
+	Limit int  `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
+}
+
+// Help is shown by --help.
+func (productList) Help() string {
+	return "Names of software that is seen at your constituents and that no source speaks of, by how many places show them: the first ones are worth an alias (vedette product propose, accept)."
+}
+
+// Run lists names by weight.
+func (c *productList) Run(r *run) error {
+	uses, ix, err := r.namesSeen()
+	if err != nil {
+		return err
+	}
+	keys := make([]int64, 0, len(uses))
+	for k := range uses {
+		keys = append(keys, ix.members[ix.class[k]]...)
+	}
+	spoken, err := r.sc.NamesSpoken(r.ctx, distinct(keys))
+	if err != nil {
+		return err
+	}
+	t := &table{columns: []string{"places", "product", "scheme", "known"}}
+	n := 0
+	for _, k := range byWeight(uses) {
+		known := false
+		for _, m := range ix.members[ix.class[k]] {
+			known = known || spoken[m]
+		}
+		name := ix.names[k]
+		if (known && !c.All) || name.Scheme == "weakness" {
+			continue
+		}
+		if n++; n > max(1, c.Limit) {
+			break
+		}
+		row := map[string]any{"places": uses[k], "vendor": name.Vendor, "product": name.Product, "scheme": name.Scheme, "known": known}
+		t.add(row, fmt.Sprint(uses[k]), name.String(), name.Scheme, fmt.Sprint(known))
+	}
+	return r.print(t)
+}
+
 type productPropose struct {
 	Limit int `help:"How many, at most; ${default} otherwise." default:"30" placeholder:"N"`
 }
@@ -32,11 +87,7 @@ func (productPropose) Help() string {
 
 // Run compares the names that are seen with those that sources speak of.
 func (c *productPropose) Run(r *run) error {
-	uses, err := r.sc.NamesSeen(r.ctx)
-	if err != nil {
-		return err
-	}
-	ix, err := r.line.load(r.ctx)
+	uses, ix, err := r.namesSeen()
 	if err != nil {
 		return err
 	}
