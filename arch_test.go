@@ -41,6 +41,7 @@ var house = map[string]room{
 	// in: outside -> nouns
 	"safe": {knows: nouns},
 	"read": {knows: []string{".", "safe", "format/*"}},
+	"probe": {knows: []string{".", "safe", "format/*"}, tests: everyone},
 
 	// think: pure functions over nouns
 	"product":   {knows: thinking, tests: []string{"read", "safe"}},

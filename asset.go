@@ -102,6 +102,8 @@ type Fact struct {
 	Reports []Report `json:"reports,omitempty"`
 	// Address is set by a "resolves to" observation and nothing else.
 	Address string `json:"address,omitempty"`
+	// Details are what the look saw besides, by name: "title", "issuer", "not_after".
+	Details map[string]string `json:"details,omitempty"`
 }
 
 // Report is a weakness that a person or a scanner says is there.

@@ -1,0 +1,4 @@
+package probe
+
+// All are the checks, in the order in which they run on a subject.
+var All = []Check{}

@@ -1,0 +1,83 @@
+// Package probe looks at assets over real protocols: one file per check. A
+// check is a value in All; it reaches its subject through Env alone, whose
+// dialer asks the scope before every packet and waits for the brakes.
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/safe"
+)
+
+// Check is one check of an asset: data and two functions.
+type Check struct {
+	Name  string // "dns", "service", "tls", "http"; the check of its observations
+	About string // one line
+	Spec  string // what it speaks, "RFC 4253"
+	Class vedette.CheckClass
+	// For says whether the check has something to look at.
+	For func(Subject) bool
+	// Run looks and emits what it saw. An error says that the look did not
+	// succeed: then it proves nothing, neither presence nor absence.
+	Run func(ctx context.Context, env *Env, s Subject, emit Emit) error
+}
+
+// Emit takes one observation; asset, port, protocol, check and time are filled in by the caller.
+type Emit func(vedette.Observation)
+
+// Subject is what a check looks at: a name (look-ups), or a port of an address,
+// reached under a name or as the address itself.
+type Subject struct {
+	Asset vedette.Asset
+	Addr  netip.Addr // zero in look-ups
+	Port  uint16     // 0 in look-ups
+	Proto string     // "tcp", "udp"; "" in look-ups
+	// Service and TLS are what the service check identified on the port.
+	Service string
+	TLS     bool
+}
+
+// Name is whom a session is opened to: the name asset, "" for an address.
+func (s Subject) Name() string {
+	if s.Asset.Kind == vedette.NameAsset {
+		return s.Asset.ID
+	}
+	return ""
+}
+
+// Lookup says whether the subject is a name in the DNS and no port.
+func (s Subject) Lookup() bool { return s.Port == 0 && s.Asset.Kind == vedette.NameAsset }
+
+// Env is the world of one run as its checks see it.
+type Env struct {
+	Net      *safe.Bound
+	Resolver *Resolver
+	Identify *Rules // how banners become software; never nil
+	Agent    string // User-Agent, with the address of who to ask
+	Timeout  time.Duration
+	Now      func() time.Time
+	// Found hears of names met on the way: mail exchangers, names of a
+	// certificate. The plan decides whether they are looked at: nothing a host
+	// says widens the scope.
+	Found func(name string)
+}
+
+// Dial opens a connection to the subject's port, with the time of one step to live.
+func (e *Env) Dial(ctx context.Context, s Subject, class vedette.CheckClass) (net.Conn, error) {
+	return e.DialPort(ctx, s, s.Port, class)
+}
+
+// DialPort is Dial to another port of the same subject; the scope decides on it.
+func (e *Env) DialPort(ctx context.Context, s Subject, port uint16, class vedette.CheckClass) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	c, err := e.Net.Dial(ctx, vedette.Target{Network: s.Proto, Addr: netip.AddrPortFrom(s.Addr, port), Name: s.Name(), Class: class})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.SetDeadline(time.Now().Add(e.Timeout))
+}

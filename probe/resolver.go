@@ -1,0 +1,4 @@
+package probe
+
+// Resolver asks the configured resolvers.
+type Resolver struct{}

@@ -1,0 +1,301 @@
+package safe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// Dialer is the only way out of the process. It has three modes: Operator
+// reaches what the operator configured, by exact host and port; Public reaches
+// addresses that come from data or users, on the internet alone; Scope reaches
+// what the scope of a constituent allows. All decide on the final address.
+type Dialer struct {
+	lab      bool
+	operator []string
+	net      net.Dialer
+	out      Count
+	refused  Count
+	// Drop, in a lab, loses connects of scope mode as a bad network does.
+	Drop func(vedette.Target) bool
+}
+
+// NewDialer makes a dialer. A lab's touches loopback and nothing else, in every
+// mode; operator are the host:port pairs of the configuration.
+func NewDialer(lab bool, operator ...string) *Dialer {
+	return &Dialer{lab: lab, operator: operator, net: net.Dialer{Timeout: 10 * time.Second}}
+}
+
+// Count counts by what: the mode of what went out, the rule of what was refused.
+type Count struct {
+	mu sync.Mutex
+	n  map[string]int64
+}
+
+func (c *Count) add(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int64{}
+	}
+	c.n[what]++
+}
+
+// Of is the count of one.
+func (c *Count) Of(what string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[what]
+}
+
+// Sent counts the connections and datagram sockets that were opened, by mode.
+func (d *Dialer) Sent() *Count { return &d.out }
+
+// Refused counts what was refused, by mode.
+func (d *Dialer) Refused() *Count { return &d.refused }
+
+// The modes of a dialer.
+const (
+	ModeOperator = "operator"
+	ModePublic   = "public"
+	ModeScope    = "scope"
+)
+
+// Operator dials a host:port pair that stands in the configuration, private
+// addresses included. In a lab it has to be on loopback as well.
+func (d *Dialer) Operator(ctx context.Context, network, address string) (net.Conn, error) {
+	if !slices.Contains(d.operator, address) {
+		return nil, d.refuse(ModeOperator, "%s does not stand in the configuration", Label(address))
+	}
+	return d.dial(ctx, ModeOperator, network, address, func(a netip.Addr) error {
+		if d.lab && !a.IsLoopback() {
+			return fmt.Errorf("%s: a lab touches loopback only", a)
+		}
+		return nil
+	})
+}
+
+// Public dials an address that comes from data or users: a host on the
+// internet, never this machine or a private network (reliability FC08).
+func (d *Dialer) Public(ctx context.Context, network, address string) (net.Conn, error) {
+	return d.dial(ctx, ModePublic, network, address, func(a netip.Addr) error {
+		if d.lab {
+			if !a.IsLoopback() {
+				return fmt.Errorf("%s: a lab touches loopback only", a)
+			}
+			return nil
+		}
+		if !IsPublic(a) {
+			return fmt.Errorf("%s is no address of the public internet", a)
+		}
+		return nil
+	})
+}
+
+func (d *Dialer) refuse(mode, format string, a ...any) error {
+	d.refused.add(mode)
+	return vedette.Refused(format, a...)
+}
+
+// dial opens a connection; may decides on each address it would go to.
+func (d *Dialer) dial(ctx context.Context, mode, network, address string, may func(netip.Addr) error) (net.Conn, error) {
+	nd := d.net
+	nd.ControlContext = func(_ context.Context, _, final string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(final)
+		if err == nil {
+			err = may(ap.Addr().Unmap().WithZone(""))
+		}
+		if err != nil {
+			return d.refuse(mode, "%w", err)
+		}
+		d.out.add(mode)
+		return nil
+	}
+	return nd.DialContext(ctx, network, address)
+}
+
+// IsPublic says whether an address is a host of the public internet: not
+// private, special, reserved (IANA special-purpose registries) or a cloak for an IPv4 address.
+func IsPublic(a netip.Addr) bool {
+	a = a.Unmap()
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Zone() != "" {
+		return false
+	}
+	return !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+var notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+	"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// Bound is a dialer in scope mode, for one part of a survey. It knows what the
+// run's own lookups gave, asks the scope before every packet, waits for the
+// brakes, and closes connections whose authorisation ends.
+type Bound struct {
+	d      *Dialer
+	decide func(vedette.Target) error
+	record func(vedette.Target, error)
+	brakes *Brakes
+
+	mu       sync.Mutex
+	resolved map[string]map[netip.Addr]bool
+	services map[string]map[uint16]bool
+	live     map[*boundConn]bool
+	sent     atomic.Int64
+}
+
+// Scope binds the dialer to what decide allows; record hears of every refusal.
+func (d *Dialer) Scope(decide func(vedette.Target) error, record func(vedette.Target, error), brakes *Brakes) *Bound {
+	return &Bound{d: d, decide: decide, record: record, brakes: brakes,
+		resolved: map[string]map[netip.Addr]bool{}, services: map[string]map[uint16]bool{}, live: map[*boundConn]bool{}}
+}
+
+// Resolved tells that a lookup of this run gave addresses for a name.
+func (b *Bound) Resolved(name string, addrs ...netip.Addr) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.resolved[name] == nil {
+		b.resolved[name] = map[netip.Addr]bool{}
+	}
+	for _, a := range addrs {
+		b.resolved[name][a.Unmap()] = true
+	}
+}
+
+// Service tells that a service record of a name gives a port: 80 and 443 for
+// its addresses, 25 for a mail exchanger, what SRV, HTTPS and the URLs of the scope say.
+func (b *Bound) Service(name string, ports ...uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.services[name] == nil {
+		b.services[name] = map[uint16]bool{}
+	}
+	for _, p := range ports {
+		b.services[name][p] = true
+	}
+}
+
+// Sent is how many connections and sockets were opened.
+func (b *Bound) Sent() int64 { return b.sent.Load() }
+
+// May says whether the scope allows a target, without sending; no is recorded.
+func (b *Bound) May(t vedette.Target) error {
+	t, err := b.ask(t)
+	if err != nil {
+		b.d.refused.add(ModeScope)
+		b.record(t, err)
+	}
+	return err
+}
+
+// ask fills in what the lookups gave and asks the scope.
+func (b *Bound) ask(t vedette.Target) (vedette.Target, error) {
+	b.mu.Lock()
+	t.Resolved = t.Name != "" && b.resolved[t.Name][t.Addr.Addr().Unmap()]
+	t.Service = t.Name != "" && b.services[t.Name][t.Addr.Port()]
+	b.mu.Unlock()
+	return t, b.decide(t)
+}
+
+// Dial opens a connection or a datagram socket to a target, when the scope
+// allows it before and after the brakes were waited for.
+func (b *Bound) Dial(ctx context.Context, t vedette.Target) (net.Conn, error) {
+	if err := b.May(t); err != nil {
+		return nil, err
+	}
+	if err := b.brakes.Connect(ctx, t.Addr.Addr()); err != nil {
+		return nil, err
+	}
+	if b.dropped(t) {
+		return nil, b.lose(ctx)
+	}
+	nd := b.d.net
+	nd.Control = func(_, final string, _ syscall.RawConn) error {
+		if ap, err := netip.ParseAddrPort(final); err != nil || ap.Addr().Unmap() != t.Addr.Addr().Unmap() || ap.Port() != t.Addr.Port() {
+			return b.d.refuse(ModeScope, "%s is not %s", final, t.Addr)
+		}
+		if err := b.May(t); err != nil {
+			return err
+		}
+		b.sent.Add(1)
+		b.d.out.add(ModeScope)
+		return nil
+	}
+	c, err := nd.DialContext(ctx, t.Network, t.Addr.String())
+	if err != nil {
+		b.brakes.Failed(t.Addr.Addr(), err)
+		return nil, err
+	}
+	return b.keep(c, t), nil
+}
+
+// dropped loses the connect in a lab that drops some.
+func (b *Bound) dropped(t vedette.Target) bool { return b.d.lab && b.d.Drop != nil && b.d.Drop(t) }
+
+// lose is a connect whose packets are lost.
+func (b *Bound) lose(ctx context.Context) error {
+	<-ctx.Done()
+	return &net.OpError{Op: "dial", Net: "tcp", Err: errLost}
+}
+
+var errLost = timeout{errors.New("i/o timeout")}
+
+type timeout struct{ error }
+
+func (timeout) Timeout() bool   { return true }
+func (timeout) Temporary() bool { return true }
+
+// boundConn is a connection that its authorisation can end.
+type boundConn struct {
+	net.Conn
+	b *Bound
+	t vedette.Target
+}
+
+func (b *Bound) keep(c net.Conn, t vedette.Target) net.Conn {
+	bc := &boundConn{c, b, t}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.live[bc] = true
+	return bc
+}
+
+// Close lets the connection go.
+func (c *boundConn) Close() error {
+	c.b.mu.Lock()
+	delete(c.b.live, c)
+	c.b.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// Recheck asks the scope again for every open connection and closes those it no
+// longer allows; a running part calls it once a second.
+func (b *Bound) Recheck() {
+	b.mu.Lock()
+	live := make([]*boundConn, 0, len(b.live))
+	for c := range b.live {
+		live = append(live, c)
+	}
+	b.mu.Unlock()
+	for _, c := range live {
+		if b.May(c.t) != nil {
+			c.Close()
+		}
+	}
+}
