@@ -54,6 +54,7 @@ var house = map[string]room{
 	"policy":          {knows: nouns},
 	"store":           {knows: []string{".", "policy"}, tests: everyone},
 	"store/storetest": {knows: []string{".", "policy", "store"}, tests: everyone},
+	"job":             {knows: nouns, tests: []string{"store/storetest"}},
 
 	"lab":         {knows: []string{".", "safe", "format/*"}, tests: everyone},
 	"app":         {knows: everyone, tests: everyone},
@@ -170,7 +171,7 @@ var onlyIn = []struct {
 	dirs    []string
 	why     string
 }{
-	{[]string{"database/sql", "database/sql/", "github.com/jackc/pgx/", "modernc.org/sqlite", "modernc.org/sqlite/"}, []string{"store", "bench"}, "all SQL is in store, behind As(principal)"},
+	{[]string{"database/sql", "database/sql/", "github.com/jackc/pgx/", "modernc.org/sqlite", "modernc.org/sqlite/"}, []string{"store", "bench", "job"}, "all SQL is in store, behind As(principal); River, in job, brings its own"},
 	{[]string{"github.com/alecthomas/kong"}, []string{"app"}, "app alone knows the command line"},
 	{[]string{"github.com/google/osv-scalibr/"}, []string{"match"}, "versions are ordered in one file"},
 	{[]string{"encoding/gob", "math/rand"}, nil, "the first is no format to keep; randomness is seeded (math/rand/v2) or secret (crypto/rand)"},
