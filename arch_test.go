@@ -39,8 +39,8 @@ var house = map[string]room{
 	"format/*": {}, // pure: nothing of ours
 
 	// in: outside -> nouns
-	"safe": {knows: nouns},
-	"read": {knows: []string{".", "safe", "format/*"}},
+	"safe":  {knows: nouns},
+	"read":  {knows: []string{".", "safe", "format/*"}},
 	"probe": {knows: []string{".", "safe", "format/*"}, tests: everyone},
 
 	// think: pure functions over nouns
@@ -49,6 +49,7 @@ var house = map[string]room{
 	"match":     {knows: thinking, tests: []string{"read", "safe", "product"}},
 	"triage":    {knows: thinking, tests: []string{"read", "safe"}},
 	"scope":     {knows: thinking},
+	"survey":    {knows: thinking, tests: []string{"scope"}},
 
 	// under
 	"policy":          {knows: nouns},
@@ -174,6 +175,7 @@ var onlyIn = []struct {
 	{[]string{"database/sql", "database/sql/", "github.com/jackc/pgx/", "modernc.org/sqlite", "modernc.org/sqlite/"}, []string{"store", "bench", "job"}, "all SQL is in store, behind As(principal); River, in job, brings its own"},
 	{[]string{"github.com/alecthomas/kong"}, []string{"app"}, "app alone knows the command line"},
 	{[]string{"github.com/google/osv-scalibr/"}, []string{"match"}, "versions are ordered in one file"},
+	{[]string{"github.com/miekg/dns", "github.com/miekg/dns/"}, []string{"probe", "lab"}, "probe asks the DNS and the lab answers; everybody else asks probe.Resolver"},
 	{[]string{"encoding/gob", "math/rand"}, nil, "the first is no format to keep; randomness is seeded (math/rand/v2) or secret (crypto/rand)"},
 }
 
@@ -230,6 +232,8 @@ var dials = map[string][]string{
 	"net/smtp":   {"Dial", "SendMail", "NewClient"},
 	"crypto/tls": {"Dial", "DialWithDialer", "Dialer"},
 	"net/rpc":    {"Dial", "DialHTTP"},
+
+	"github.com/miekg/dns": {"Client", "Dial", "DialTimeout", "DialWithTLS", "DialTimeoutWithTLS", "Exchange", "ExchangeContext", "Transfer"},
 }
 
 func TestNobodyDials(t *testing.T) {

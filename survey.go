@@ -96,3 +96,43 @@ type OptOut struct {
 	Reason string `json:"reason" yaml:"reason"`
 	By     string `json:"by,omitempty" yaml:"-"`
 }
+
+// Look is what one part saw of one asset: the record that a probe hands in.
+type Look struct {
+	Asset        string        `json:"asset"`
+	At           time.Time     `json:"at"`
+	Observations []Observation `json:"observations,omitempty"`
+	// Coverage says which checks looked successfully at which ports; what they
+	// did not see is not there.
+	Coverage []Coverage `json:"coverage,omitempty"`
+	// Missed are looks that did not succeed: they prove nothing.
+	Missed []Missed `json:"missed,omitempty"`
+}
+
+// Missed is one look that did not succeed, with the reason.
+type Missed struct {
+	Check string `json:"check"`
+	Port  int    `json:"port,omitempty"`
+	Proto string `json:"proto,omitempty"`
+	Why   string `json:"why"`
+}
+
+// Assignment is a part with what decides about its packets, as it is now: a
+// process that works the part reads it again every second.
+type Assignment struct {
+	Part        Part
+	Constituent Constituent // its id, scope and exclusions, nothing else
+	OptOuts     []OptOut
+	Lab         bool   // the store is a lab: loopback and nothing else
+	Stopped     string // why the part may not go on, "" when it may
+}
+
+// Schedule is how often a constituent is surveyed by itself.
+type Schedule struct {
+	Constituent string        `json:"constituent"`
+	Class       CheckClass    `json:"class"`
+	Every       time.Duration `json:"every"`           // nanoseconds
+	Hours       string        `json:"hours,omitempty"` // "22:00-05:00" UTC; "" at any time
+	Next        time.Time     `json:"next"`
+	By          string        `json:"by"`
+}

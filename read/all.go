@@ -21,6 +21,7 @@ var All = []Format{
 	osvRecords,
 	osvYAML,
 	nmapReport,
+	surveyPart,
 	inventory,
 	exploitedBy,
 	personStatement,

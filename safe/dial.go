@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -191,6 +192,20 @@ func (b *Bound) Service(name string, ports ...uint16) {
 	}
 }
 
+// Addresses are what the lookups of this run gave for a name, in order.
+func (b *Bound) Addresses(name string) []netip.Addr {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(b.resolved[name]), netip.Addr.Compare)
+}
+
+// Services are the ports that the service records of a name give, in order.
+func (b *Bound) Services(name string) []uint16 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.services[name]))
+}
+
 // Sent is how many connections and sockets were opened.
 func (b *Bound) Sent() int64 { return b.sent.Load() }
 
@@ -222,6 +237,17 @@ func (b *Bound) Dial(ctx context.Context, t vedette.Target) (net.Conn, error) {
 	if err := b.brakes.Connect(ctx, t.Addr.Addr()); err != nil {
 		return nil, err
 	}
+	c, err := b.connect(ctx, t, b.d.net.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	return b.keep(c, t), nil
+}
+
+// connect opens the connection, when the scope still allows it at that moment.
+func (b *Bound) connect(ctx context.Context, t vedette.Target, wait time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
 	if b.dropped(t) {
 		return nil, b.lose(ctx)
 	}
@@ -240,9 +266,8 @@ func (b *Bound) Dial(ctx context.Context, t vedette.Target) (net.Conn, error) {
 	c, err := nd.DialContext(ctx, t.Network, t.Addr.String())
 	if err != nil {
 		b.brakes.Failed(t.Addr.Addr(), err)
-		return nil, err
 	}
-	return b.keep(c, t), nil
+	return c, err
 }
 
 // dropped loses the connect in a lab that drops some.

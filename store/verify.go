@@ -36,6 +36,13 @@ var publicRows = map[string]string{
 	"evidence":     "select e.finding_k, e.rank, r.body, " + observationColumns + ", " + markColumns + observationJoins + " join evidence e on e.observation_k = o.k join pairs r on r.k = e.pair_k join markings m on m.k = e.mark_k",
 	"events":       "select e.k, e.at, e.principal, e.token, e.verb, e.subject, coalesce(c.id, ''), e.reason, e.detail, s.hash from events e left join constituents c on c.k = e.constituent_k left join seals s on s.event_k = e.k",
 	"users":        "select name, roles, constituents, orgs, created_at, coalesce(disabled_at, 0) from users",
+	"surveys":      "select s.id, coalesce(c.id, ''), " + markColumns + ", s.kind, s.state, s.principal, s.asked_at, coalesce(s.ended_at, 0), s.note from surveys s left join constituents c on c.k = s.constituent_k join markings m on m.k = s.mark_k",
+	"parts":        "select s.id, p.n, p.state, p.body, coalesce(p.ended_at, 0), p.worker, p.note, p.looks, p.sent from parts p join surveys s on s.k = p.survey_k",
+	"observed":     "select s.id, p.n, o.at, o.body from observed o join parts p on p.k = o.part_k join surveys s on s.k = p.survey_k",
+	"stops":        "select coalesce(s.id, ''), t.at, t.principal, t.reason, coalesce(t.lifted_at, 0) from stops t left join surveys s on s.k = t.survey_k",
+	"refusals":     "select s.id, r.target, r.rule, r.why, r.at, r.n from refusals r join surveys s on s.k = r.survey_k",
+	"optouts":      "select what, until_day, reason, principal, at from optouts",
+	"schedules":    "select coalesce(c.id, ''), h.class, h.every_us, h.hours, h.next_at, h.principal from schedules h left join constituents c on c.k = h.constituent_k",
 	"tokens":       "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
 
