@@ -1,4 +1,6 @@
 package probe
 
 // All are the checks, in the order in which they run on a subject.
-var All = []Check{}
+var All = []Check{
+	DNS,
+}

@@ -19,6 +19,10 @@ type Check struct {
 	About string // one line
 	Spec  string // what it speaks, "RFC 4253"
 	Class vedette.CheckClass
+	// Also are the names of other checks whose observations Run emits: a look
+	// that succeeded covers them as well as Name. An emitted observation that
+	// names no check is of Name.
+	Also []string
 	// For says whether the check has something to look at.
 	For func(Subject) bool
 	// Run looks and emits what it saw. An error says that the look did not
