@@ -3,4 +3,5 @@ package probe
 // All are the checks, in the order in which they run on a subject.
 var All = []Check{
 	DNS,
+	Service,
 }

@@ -1,0 +1,76 @@
+package probe
+
+import "github.com/vedette-hub/vedette"
+
+// Weakness explains what a check of ours reports. Type is its place in the
+// Reference Security Incident Taxonomy, "class: type".
+type Weakness struct {
+	ID    string // "check:NAME"
+	Title string
+	Type  string
+	Why   string // what it means, for who runs the host
+	Fix   string
+}
+
+// The types of the taxonomy's class Vulnerable.
+const (
+	weakCrypto  = "vulnerable: weak-crypto"
+	amplifier   = "vulnerable: ddos-amplifier"
+	unwanted    = "vulnerable: potentially-unwanted-accessible"
+	disclosure  = "vulnerable: information-disclosure"
+	wrongSystem = "vulnerable: vulnerable-system"
+)
+
+// Weaknesses are what the checks of services and of TLS report.
+var Weaknesses = []Weakness{
+	{"check:telnet-open", "Telnet is open", unwanted,
+		"Names, passwords and all that is typed cross the network unencrypted.",
+		"Replace it by SSH, and close the port or limit it to the management network."},
+	{"check:redis-no-auth", "Redis answers without a password", disclosure,
+		"Whoever reaches the port reads and changes all data, and can often run commands on the host.",
+		"Bind it to the inner network, set a password (requirepass or ACL), keep protected-mode on, and close the port."},
+	{"check:memcached-open", "Memcached answers anybody", disclosure,
+		"Whoever reaches the port reads and changes what applications cache, sessions included.",
+		"Bind it to the inner network (-l), close the port, and turn UDP off (-U 0)."},
+	{"check:mongodb-no-auth", "MongoDB lists its databases without a login", disclosure,
+		"Whoever reaches the port reads, changes and deletes all data; such servers are held to ransom within hours.",
+		"Turn authorization on (security.authorization), bind it to the inner network and close the port."},
+	{"check:vnc-no-auth", "VNC needs no password", disclosure,
+		"Whoever reaches the port sees and works the screen of the host.",
+		"Set a password at least, and reach VNC through SSH or a VPN only."},
+	{"check:mqtt-no-auth", "MQTT accepts clients without credentials", disclosure,
+		"Whoever reaches the port reads the messages, and can send commands to devices.",
+		"Turn anonymous clients off (allow_anonymous false), give each client credentials and topics, use TLS."},
+	{"check:smb1", "SMB version 1 is offered", wrongSystem,
+		"The version has no protection against tampering, and worms spread through it (CVE-2017-0144 and others).",
+		"Turn SMB 1 off, require signing, and close port 445 to the internet."},
+	{"check:rdp-no-nla", "Remote Desktop does not require Network Level Authentication", wrongSystem,
+		"The host shows a session to whoever connects, before any proof of identity: flaws such as CVE-2019-0708 are reached without one.",
+		"Require Network Level Authentication, and reach Remote Desktop through a VPN or a gateway."},
+	{"check:open-resolver", "The name server resolves for anybody", amplifier,
+		"It is abused to flood others with answers that are larger than the questions.",
+		"Allow recursion to own networks only (BIND: allow-recursion), or turn it off."},
+	{"check:ntp-amplifier", "The time server answers monlist", amplifier,
+		"A small question gets up to a hundred times as much as its answer: it is abused to flood others (CVE-2013-5211).",
+		"Update ntpd to 4.2.7p26 or newer, or set \"disable monitor\" and \"restrict default noquery\"."},
+	{"check:tls-legacy-protocol", "TLS 1.1 or older is offered", weakCrypto,
+		"SSL 3.0, TLS 1.0 and TLS 1.1 have known flaws and are no longer to be used (RFC 7568, RFC 8996).",
+		"Offer TLS 1.2 and TLS 1.3 only."},
+	{"check:tls-expired", "The certificate is no longer valid", weakCrypto,
+		"Users learn to click warnings away, and machines refuse to connect.",
+		"Renew the certificate, and let that happen by itself (RFC 8555)."},
+	{"check:tls-untrusted", "The certificate comes from no trusted authority", weakCrypto,
+		"Who connects cannot tell the server from an impostor.",
+		"Install a certificate of a public authority, with the intermediate certificates."},
+	{"check:tls-name-mismatch", "The certificate is for other names", weakCrypto,
+		"Who connects by this name gets a warning, or no connection.",
+		"Add the name to the certificate, or stop offering the service under it."},
+	{"check:tls-weak-key", "The certificate has a weak key or signature", weakCrypto,
+		"RSA keys under 2048 bits and signatures with MD5 or SHA-1 can be forged.",
+		"Make a new key (ECDSA P-256, or RSA of 2048 bits or more) and have it signed with SHA-256."},
+}
+
+// report is a weakness that a check proved; the note is a sentence.
+func report(weakness, note string) vedette.Report {
+	return vedette.Report{Weakness: weakness, Verdict: vedette.Confirmed, Note: note}
+}

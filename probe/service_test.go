@@ -1,0 +1,356 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/safe"
+	"github.com/vedette-hub/vedette/scope"
+)
+
+// world is an Env that may touch loopback, without brakes to speak of.
+func world(t testing.TB) *Env {
+	t.Helper()
+	c := vedette.Constituent{ID: "test", Scope: []vedette.ScopeEntry{{CIDR: "127.0.0.0/8", Document: "test", Classes: []vedette.CheckClass{vedette.Active}}}}
+	rules := scope.NewRules(c, nil, true, time.Now)
+	d := safe.NewDialer(true)
+	brakes := safe.NewBrakes(safe.Pace{Connects: 1e6, Requests: 1e6, PerNetwork: 1e6, Constituent: 1e6}.Within(true))
+	identify, err := NewRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Env{Net: d.Scope(rules.Decide, func(vedette.Target, error) {}, brakes), Identify: identify,
+		Agent: "vedette (scanner@hub.example)", Timeout: 2 * time.Second, Now: time.Now, Found: func(string) {}}
+}
+
+// at is the subject of a listener.
+func at(addr net.Addr) Subject {
+	ap := netip.MustParseAddrPort(addr.String())
+	return Subject{Asset: vedette.Asset{ID: ap.Addr().String(), Kind: vedette.AddressAsset}, Addr: ap.Addr(), Port: ap.Port(), Proto: addr.Network()}
+}
+
+// serve speaks on every connection to a listener of its own.
+func serve(t testing.TB, speak func(c net.Conn)) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, l, speak)
+}
+
+func serveOn(t testing.TB, l net.Listener, speak func(c net.Conn)) net.Addr {
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				speak(c)
+			}()
+		}
+	}()
+	return l.Addr()
+}
+
+// serveTLS speaks inside TLS.
+func serveTLS(t testing.TB, config *tls.Config, speak func(c net.Conn)) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, tls.NewListener(l, config), speak)
+}
+
+// servePackets answers every datagram.
+func servePackets(t testing.TB, answer func(q []byte) []byte) net.Addr {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if a := answer(b[:n]); a != nil {
+				c.WriteTo(a, from)
+			}
+		}
+	}()
+	return c.LocalAddr()
+}
+
+// dialogue speaks a protocol of lines: a greeting, and an answer per command.
+func dialogue(greeting string, answer func(command string) string) func(net.Conn) {
+	return func(c net.Conn) {
+		io.WriteString(c, greeting)
+		for in := bufio.NewScanner(c); in.Scan(); {
+			a := answer(strings.TrimRight(in.Text(), "\r"))
+			if a == "" {
+				return
+			}
+			io.WriteString(c, a)
+		}
+	}
+}
+
+// responder is a small server of a protocol, written from its specification.
+type responder struct {
+	name    string
+	speak   func(c net.Conn)
+	packet  func(q []byte) []byte // over UDP instead
+	want    vedette.Fact
+	inTLS   bool // is asked inside TLS as well
+	dearest int  // connections that a foreign port may cost
+}
+
+var responders = []responder{
+	{name: "ssh", speak: speakSSH, inTLS: true, dearest: 1,
+		want: vedette.Fact{Service: "ssh", Banner: "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3"}},
+	{name: "smtp", inTLS: true, dearest: 1,
+		speak: dialogue("220 mail.example ESMTP Exim 4.96 Sat, 21 Nov 2026 20:59:05 +0000\r\n", func(c string) string {
+			switch {
+			case strings.HasPrefix(c, "EHLO "):
+				return "250-mail.example Hello\r\n250-SIZE 52428800\r\n250-STARTTLS\r\n250 HELP\r\n"
+			case c == "QUIT":
+				return ""
+			}
+			return "500 unrecognized command\r\n"
+		}),
+		want: vedette.Fact{Service: "smtp", Banner: "220 mail.example ESMTP Exim 4.96 *", Details: map[string]string{"starttls": "yes"}}},
+	{name: "smtp/terse", dearest: 2,
+		speak: dialogue("220 mail.example\r\n", func(c string) string {
+			if strings.HasPrefix(c, "EHLO ") {
+				return "250 mail.example\r\n"
+			}
+			return "502 5.5.1 no\r\n"
+		}),
+		want: vedette.Fact{Service: "smtp", Banner: "220 mail.example", Details: map[string]string{"starttls": "no"}}},
+	{name: "ftp", inTLS: true, dearest: 1,
+		speak: dialogue("220 (vsFTPd 3.0.3)\r\n", func(c string) string {
+			switch c {
+			case "FEAT":
+				return "211-Features:\r\n AUTH TLS\r\n EPRT\r\n211 End\r\n"
+			case "QUIT":
+				return ""
+			}
+			return "530 Please login with USER and PASS.\r\n"
+		}),
+		want: vedette.Fact{Service: "ftp", Banner: "220 (vsFTPd 3.0.3)", Details: map[string]string{"starttls": "yes"}}},
+	{name: "ftp/terse", dearest: 2,
+		speak: dialogue("220-Welcome\r\n220-You are user number 4 of 50 allowed.\r\n220 ready\r\n", func(c string) string {
+			return "530 Please login with USER and PASS.\r\n"
+		}),
+		want: vedette.Fact{Service: "ftp", Banner: "220 Welcome\nYou are user number * of 50 allowed.\nready"}},
+	{name: "imap", inTLS: true, dearest: 1,
+		speak: dialogue("* OK [CAPABILITY IMAP4rev1 LOGIN-REFERRALS ID STARTTLS] Dovecot (Debian) ready.\r\n", func(c string) string {
+			tag, cmd, _ := strings.Cut(c, " ")
+			switch {
+			case cmd == "CAPABILITY":
+				return "* CAPABILITY IMAP4rev1 ID STARTTLS\r\n" + tag + " OK done\r\n"
+			case strings.HasPrefix(cmd, "ID "):
+				return "* ID (\"name\" \"Dovecot\")\r\n" + tag + " OK done\r\n"
+			case cmd == "LOGOUT":
+				return ""
+			}
+			return tag + " BAD\r\n"
+		}),
+		want: vedette.Fact{Service: "imap", Banner: "* OK [CAPABILITY IMAP4rev1 LOGIN-REFERRALS ID STARTTLS] Dovecot (Debian) ready.", Details: map[string]string{"starttls": "yes"}}},
+	{name: "pop3", inTLS: true, dearest: 1,
+		speak: dialogue("+OK POP3 ready <1896.697170952@mail.example>\r\n", func(c string) string {
+			switch c {
+			case "CAPA":
+				return "+OK list\r\nUIDL\r\nSTLS\r\nIMPLEMENTATION Example-1.2\r\n.\r\n"
+			case "QUIT":
+				return ""
+			}
+			return "-ERR\r\n"
+		}),
+		want: vedette.Fact{Service: "pop3", Banner: "+OK POP3 ready <*>", Details: map[string]string{"starttls": "yes"}}},
+	{name: "http", speak: speakHTTP("HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 20:59:05 GMT\r\nServer: nginx/1.18.0\r\n\r\n<title>x</title>"), inTLS: true, dearest: 1,
+		want: vedette.Fact{Service: "http", Banner: "HTTP/1.1 200 OK\nServer: nginx/1.18.0"}},
+	{name: "http/2", speak: speakHTTP("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"), inTLS: true, dearest: 1,
+		want: vedette.Fact{Service: "http", Banner: "HTTP/2"}},
+}
+
+func speakSSH(c net.Conn) {
+	io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")
+	l, _ := bufio.NewReader(c).ReadString('\n')
+	if !strings.HasPrefix(l, "SSH-") {
+		io.WriteString(c, "Invalid SSH identification string.\r\n")
+	}
+}
+
+func speakHTTP(answer string) func(net.Conn) {
+	return func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			return
+		}
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(c, answer)
+	}
+}
+
+func (r responder) start(t testing.TB) net.Addr {
+	if r.packet != nil {
+		return servePackets(t, r.packet)
+	}
+	return serve(t, r.speak)
+}
+
+// protocol is the one that the responder speaks.
+func (r responder) protocol() *protocol {
+	name, _, _ := strings.Cut(r.name, "/")
+	for _, p := range append(protocols[:len(protocols):len(protocols)], datagrams...) {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func same(t *testing.T, got, want vedette.Fact) {
+	t.Helper()
+	got.Software = nil
+	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
+		t.Errorf("got  %s\nwant %s", g, w)
+	}
+}
+
+// TestProtocols: every responder is found on a port that says nothing, with few
+// connections, and on one whose number is that of another protocol.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	for _, r := range responders {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			addr, env := r.start(t), world(t)
+			got, err := identify(t.Context(), env, at(addr), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, r.want)
+			if n := env.Net.Sent(); n > int64(r.dearest) {
+				t.Errorf("%d connections, more than %d", n, r.dearest)
+			}
+		})
+	}
+}
+
+// TestNumbers: the number of the port orders the attempts and decides nothing.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	list := append(protocols[:len(protocols):len(protocols)], datagrams...)
+	for _, r := range responders {
+		addr := r.start(t)
+		for _, p := range list {
+			if p.ports == nil || (r.packet != nil) != isDatagram(p) {
+				continue
+			}
+			t.Run(r.name+" where "+p.name+" lives", func(t *testing.T) {
+				t.Parallel()
+				got, err := identify(t.Context(), world(t), at(addr), p.ports[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, got, r.want)
+			})
+		}
+	}
+}
+
+func isDatagram(p *protocol) bool {
+	for _, d := range datagrams {
+		if p == d {
+			return true
+		}
+	}
+	return false
+}
+
+// TestInsideTLS: the same inside TLS, on a port that says nothing and on its own.
+func TestInsideTLS(t *testing.T) {
+	t.Parallel()
+	config := &tls.Config{Certificates: []tls.Certificate{newAuthority(t).issue(t, certificate{names: []string{"host.example"}})}}
+	for _, r := range responders {
+		if !r.inTLS {
+			continue
+		}
+		addr := serveTLS(t, config, r.speak)
+		for _, hint := range append([]uint16{0}, r.protocol().tlsPorts...) {
+			t.Run(fmt.Sprint(r.name, " ", hint), func(t *testing.T) {
+				t.Parallel()
+				env := world(t)
+				got, err := identify(t.Context(), env, at(addr), hint)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := r.want
+				want.TLS = true
+				same(t, got, want)
+				if n := env.Net.Sent(); hint != 0 && n > 3 {
+					t.Errorf("%d connections on its own port", n)
+				}
+			})
+		}
+	}
+}
+
+func TestClosedAndSilent(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := at(l.Addr())
+	l.Close()
+	if _, err := Identify(t.Context(), world(t), s); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed port: %v", err)
+	}
+	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = at(u.LocalAddr())
+	if _, err := Identify(t.Context(), world(t), s); !errors.Is(err, ErrSilent) && len(datagrams) > 0 {
+		t.Errorf("a silent datagram port: %v", err)
+	}
+	u.Close()
+	if _, err := Identify(t.Context(), world(t), s); !errors.Is(err, ErrClosed) && len(datagrams) > 0 {
+		t.Errorf("a closed datagram port: %v", err)
+	}
+	env := world(t)
+	s.Addr, s.Proto = netip.MustParseAddr("192.0.2.1"), "tcp"
+	if _, err := Identify(t.Context(), env, s); !errors.Is(err, vedette.ErrRefused) {
+		t.Errorf("outside the scope: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	addr := serve(t, speakSSH)
+	if _, err := Identify(ctx, env, at(addr)); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+}
