@@ -27,13 +27,14 @@ type Service struct {
 	Kind  string `yaml:"kind"`            // a name of Kinds
 	TLS   *TLS   `yaml:"tls,omitempty"`
 	// Software is what the service shows of itself; nothing when it shows nothing.
-	Software Software `yaml:"software,omitempty"`
-	Weak     []string `yaml:"weak,omitempty"` // "check:redis-no-auth"
-	Pages    []Page   `yaml:"pages,omitempty"`
-	Redirect string   `yaml:"redirect,omitempty"`  // of every path of http without a page
-	CatchAll bool     `yaml:"catch_all,omitempty"` // every path of http is the first page
-	Zones    []string `yaml:"zones,omitempty"`     // origins of which dns is a name server
-	Greeting string   `yaml:"greeting,omitempty"`  // raw: what it says first; smtp: the host it claims to be
+	Software  Software `yaml:"software,omitempty"`
+	Weak      []string `yaml:"weak,omitempty"` // "check:redis-no-auth"
+	Pages     []Page   `yaml:"pages,omitempty"`
+	Redirect  string   `yaml:"redirect,omitempty"`  // of every path of http without a page
+	CatchAll  bool     `yaml:"catch_all,omitempty"` // every path of http is the first page
+	Zones     []string `yaml:"zones,omitempty"`     // origins of which dns is a name server
+	Greeting  string   `yaml:"greeting,omitempty"`  // raw: what it says first; smtp: the host it claims to be
+	Community string   `yaml:"community,omitempty"` // snmp: to whom it answers in versions 1 and 2c
 	// Delay passes before the service says anything.
 	Delay    time.Duration `yaml:"delay,omitempty"`
 	Stopped  bool          `yaml:"stopped,omitempty"`

@@ -58,7 +58,7 @@ func (in *Internet) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.ca, in.wire = ca, newTripwire(in.d.Tripwire, in.Layout)
+	in.ca, in.wire = ca, newTripwire(in.d.Tripwire)
 	in.ctx, in.stop = context.WithCancel(ctx)
 	if err := errors.Join(in.startNames(), in.reconcile()); err != nil {
 		in.end()
@@ -308,6 +308,7 @@ func (in *Internet) receive(r *running) {
 // Change is what happens to a service, or to a whole host.
 type Change struct {
 	Version string   // upgraded (or downgraded) to
+	CVEs    []string // of that version
 	Banner  string   // shows so from now on; "{version}" stands for the version
 	Stop    bool     // answers no more
 	Start   bool     // answers again
@@ -351,7 +352,7 @@ func (in *Internet) Set(host string, port int, c Change) error {
 // change applies a change to a copy of a service.
 func (s *Service) change(c Change) {
 	if c.Version != "" {
-		s.Software.Version = c.Version
+		s.Software.Version, s.Software.CVEs = c.Version, c.CVEs
 	}
 	if c.Banner != "" {
 		s.Software.Banner = c.Banner

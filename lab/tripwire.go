@@ -71,17 +71,24 @@ func (t Touch) String() string {
 type Tripwire struct {
 	networks []netip.Prefix
 	allow    []string
-	layout   Layout
 	mu       sync.Mutex
 	touches  []*Touch
 }
 
-func newTripwire(p wirePlan, l Layout) *Tripwire {
-	t := &Tripwire{allow: p.Allow, layout: l}
+func newTripwire(p wirePlan) *Tripwire {
+	t := new(Tripwire)
+	t.move(p)
+	return t
+}
+
+// move puts it elsewhere; what it recorded stays.
+func (t *Tripwire) move(p wirePlan) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.allow, t.networks = p.Allow, nil
 	for _, n := range p.Networks {
 		t.networks = append(t.networks, netip.MustParsePrefix(n))
 	}
-	return t
 }
 
 // Tripwire is that of the lab, nil before it runs.
@@ -93,6 +100,8 @@ func (in *Internet) Tripwire() *Tripwire {
 
 // holds says whether an address of the file lies in the tripwire.
 func (t *Tripwire) holds(addr string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	a, err := netip.ParseAddr(addr)
 	return err == nil && slices.ContainsFunc(t.networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
