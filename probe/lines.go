@@ -57,11 +57,11 @@ func word(text, w string) bool {
 			return false
 		}
 		from, to := i+n, i+n+len(w)
-		if (from == 0 || !letter(text[from-1])) && (to == len(text) || !letter(text[to])) {
+		if (from == 0 || !alnum(text[from-1])) && (to == len(text) || !alnum(text[to])) {
 			return true
 		}
 		i = to
 	}
 }
 
-func letter(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+func alnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }

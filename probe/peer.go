@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/vedette-hub/vedette"
 )
 
@@ -34,6 +36,8 @@ type peer struct {
 	in   []byte        // read and not yet taken
 	head []byte        // the first bytes, kept
 	read int
+
+	asked *dns.Msg // the last question of a name server
 
 	gone    bool // the other side closed, or refused a datagram
 	refused bool

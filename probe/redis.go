@@ -33,7 +33,7 @@ func readRedis(p *peer) (vedette.Fact, bool) {
 	}
 	size, ok := strings.CutPrefix(first, "$")
 	if !ok {
-		return vedette.Fact{Banner: Banner([]byte(first), MaxBanner), Software: p.software("redis.error", first)}, redisError(first)
+		return vedette.Fact{Banner: Banner([]byte(first), MaxBanner)}, redisError(first)
 	}
 	n, err := strconv.Atoi(size)
 	if err != nil || n <= 0 || n > maxAnswer/2 {
@@ -55,9 +55,13 @@ func readRedis(p *peer) (vedette.Fact, bool) {
 		}
 	}
 	banner := Banner([]byte(strings.Join(shown, "\n")), MaxBanner)
+	told := redisSoftware(info)
+	if len(told) == 1 && told[0].Product == "redis" {
+		told = p.software("redis.version", info["redis_version"], told...)
+	}
 	return vedette.Fact{
 		Banner:   banner,
-		Software: p.software("redis.info", banner, redisSoftware(info)...),
+		Software: p.software("", "", told...),
 		Reports:  []vedette.Report{report("check:redis-no-auth", "The server answered INFO to a client that gave no password.")},
 	}, true
 }

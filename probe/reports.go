@@ -21,7 +21,7 @@ const (
 	wrongSystem = "vulnerable: vulnerable-system"
 )
 
-// Weaknesses are what the checks of services and of TLS report.
+// Weaknesses are what our checks report.
 var Weaknesses = []Weakness{
 	{"check:telnet-open", "Telnet is open", unwanted,
 		"Names, passwords and all that is typed cross the network unencrypted.",
@@ -68,6 +68,42 @@ var Weaknesses = []Weakness{
 	{"check:tls-weak-key", "The certificate has a weak key or signature", weakCrypto,
 		"RSA keys under 2048 bits and signatures with MD5 or SHA-1 can be forged.",
 		"Make a new key (ECDSA P-256, or RSA of 2048 bits or more) and have it signed with SHA-256."},
+	{"check:dangling-cname", "An alias leads to a name that does not exist", wrongSystem,
+		"Whoever can create the target, at a provider or by registering its domain, serves what he likes under this name.",
+		"Remove the alias, or create its target again; remove aliases before what they lead to."},
+	{"check:dnssec-bogus", "The signatures of the name do not hold", wrongSystem,
+		"Who validates DNSSEC does not reach the name; its mail and pages are gone for them.",
+		"Sign the zone again, and make the DS record at the parent match its keys (RFC 6781)."},
+	{"check:zone-transfer", "A name server hands out the whole zone", disclosure,
+		"Anybody reads every name of the zone, those of inner and forgotten hosts too.",
+		"Allow transfers to the secondary servers only, by address and key (BIND: allow-transfer)."},
+	{"check:spf-missing", "The domain has no SPF record", wrongSystem,
+		"Receivers cannot tell which hosts may send mail as the domain, so that anybody may.",
+		"Publish a TXT record \"v=spf1 ... -all\" that names the hosts that send; \"v=spf1 -all\" where none does (RFC 7208)."},
+	{"check:spf-invalid", "The SPF record is not valid", wrongSystem,
+		"Receivers stop with an error and judge mail as if there were no record, or turn good mail away.",
+		"Keep one record, repair the term the note names, and remove includes that lead nowhere."},
+	{"check:spf-too-many-lookups", "The SPF record needs more than 10 lookups", wrongSystem,
+		"Receivers stop after 10 (RFC 7208, section 4.6.4): good mail fails, and forged mail is judged as if there were no record.",
+		"Remove includes of services that are no longer used, replace a and mx by ip4 and ip6, and give services a subdomain of their own."},
+	{"check:spf-allows-all", "The SPF record allows any host", wrongSystem,
+		"Forged mail of the domain passes SPF, and with it DMARC.",
+		"End the record in -all, and name only the hosts that send."},
+	{"check:dmarc-missing", "The domain has no DMARC policy", wrongSystem,
+		"Receivers deliver mail that carries the domain as its author and comes from anybody.",
+		"Publish a TXT record at _dmarc with p=none and rua first, read the reports, then go to quarantine and reject."},
+	{"check:dmarc-invalid", "The DMARC record is not valid", wrongSystem,
+		"Receivers pass over a record they cannot read: it protects nothing.",
+		"Publish exactly one record that begins with v=DMARC1 and repair what the note names."},
+	{"check:dmarc-none", "The DMARC policy is none", wrongSystem,
+		"Receivers report forged mail and deliver it all the same.",
+		"Once the reports show that own mail passes, set p (and sp) to quarantine, then to reject."},
+	{"check:dkim-weak-key", "A DKIM key is too short", weakCrypto,
+		"RSA keys below 1024 bits can be computed in hours: whoever does signs mail as the domain.",
+		"Make a key of 2048 bits under a new selector, and remove the old one a few days later (RFC 8301)."},
+	{"check:mta-sts-invalid", "The MTA-STS policy is not valid", wrongSystem,
+		"Senders cannot use the policy, so that an attacker on the path reads mail; one that leaves a mail server out holds mail up.",
+		"Serve the policy at https://mta-sts.DOMAIN/.well-known/mta-sts.txt with a valid certificate, naming every mail exchanger (RFC 8461)."},
 }
 
 // report is a weakness that a check proved; the note is a sentence.

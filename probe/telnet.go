@@ -54,7 +54,7 @@ func readTelnet(p *peer) (vedette.Fact, bool) {
 	shown := Banner(text, MaxBanner)
 	return vedette.Fact{
 		Banner:   shown,
-		Software: p.software("telnet.banners", string(text)),
+		Software: p.software("telnet.banner", string(text)),
 		Reports:  []vedette.Report{report("check:telnet-open", "A Telnet service answers: what is typed crosses the network unencrypted.")},
 	}, true
 }

@@ -1,0 +1,128 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// smb is file sharing over TCP: a negotiation of SMB 2 and 3, and one of SMB 1
+// on a connection of its own ([MS-SMB2] §2.2.3, §2.2.4; [MS-CIFS] §2.2.4.52).
+var smb = &protocol{
+	name:  "microsoft-ds",
+	spec:  "[MS-SMB2] §2.2.3, §2.2.4, [MS-CIFS] §2.2.4.52",
+	ports: []uint16{445},
+	hello: func(*peer) []byte { return smb2Negotiate() },
+	read:  readSMB,
+}
+
+// smbOld is a server of version 1 alone: it closes on the negotiation of the others.
+var smbOld = &protocol{
+	name:  "microsoft-ds",
+	spec:  smb.spec,
+	ports: smb.ports,
+	hello: func(*peer) []byte { return smb1Negotiate() },
+	read: func(p *peer) (vedette.Fact, bool) {
+		return vedette.Fact{Details: map[string]string{"smb1": "yes"}, Reports: smbReports}, p.acceptsSMB1()
+	},
+}
+
+var smbReports = []vedette.Report{report("check:smb1", "The server negotiates the dialect NT LM 0.12.")}
+
+// smb2Negotiate offers 2.0.2 to 3.1.1.
+func smb2Negotiate() []byte {
+	le := binary.LittleEndian
+	h := make([]byte, 64, 256) // header, §2.2.1.2
+	copy(h, "\xfeSMB")
+	le.PutUint16(h[4:], 64)
+	le.PutUint16(h[14:], 1) // one credit
+	dialects := []uint16{0x0202, 0x0210, 0x0300, 0x0302, 0x0311}
+	b := make([]byte, 36)
+	le.PutUint16(b, 36)
+	le.PutUint16(b[2:], uint16(len(dialects)))
+	le.PutUint16(b[4:], 1)            // signing enabled
+	copy(b[12:], "vedette-scanner-")  // the client's GUID
+	le.PutUint32(b[28:], 64+36+2*5+2) // the contexts begin on eight bytes
+	le.PutUint16(b[32:], 2)
+	for _, d := range dialects {
+		b = le.AppendUint16(b, d)
+	}
+	b = append(b, 0, 0)
+	// preauthentication integrity: SHA-512 with a salt; then encryption: AES-128-GCM, AES-128-CCM
+	b = append(b, 1, 0, 38, 0, 0, 0, 0, 0, 1, 0, 32, 0, 1, 0)
+	b = append(b, "a salt that need not be a secret"...)
+	b = append(b, 0, 0)
+	b = append(b, 2, 0, 6, 0, 0, 0, 0, 0, 2, 0, 2, 0, 1, 0)
+	return netbios(append(h, b...))
+}
+
+// smb1Negotiate offers "NT LM 0.12" and nothing newer.
+func smb1Negotiate() []byte {
+	h := make([]byte, 32)
+	copy(h, "\xffSMB\x72")
+	h[9] = 0x18               // flags: canonical paths, no case
+	h[10], h[11] = 0x01, 0x28 // flags2: long names, extended security
+	const dialect = "\x02NT LM 0.12\x00"
+	h = append(h, 0, byte(len(dialect)), 0)
+	return netbios(append(h, dialect...))
+}
+
+// netbios frames a message for direct TCP ([MS-SMB2] §2.1).
+func netbios(b []byte) []byte {
+	return append([]byte{0, 0, byte(len(b) >> 8), byte(len(b))}, b...)
+}
+
+// smbMessage reads one message.
+func (p *peer) smbMessage() ([]byte, bool) {
+	h, ok := p.take(4)
+	if !ok || h[0] != 0 || h[1] != 0 {
+		return nil, false
+	}
+	return p.take(int(h[2])<<8 | int(h[3]))
+}
+
+func readSMB(p *peer) (vedette.Fact, bool) {
+	f := vedette.Fact{Details: map[string]string{}}
+	b, ok := p.smbMessage()
+	if !ok || !readSMB2(b, f.Details) {
+		return f, false
+	}
+	q, err := p.again()
+	if err != nil {
+		return f, false // whether it speaks version 1 is not known
+	}
+	defer q.close()
+	one := q.ask(smb1Negotiate()) && q.acceptsSMB1() // without version 1 it closes
+	f.Details["smb1"] = yesNo(one)
+	if one {
+		f.Reports = smbReports
+	}
+	return f, true
+}
+
+// readSMB2 reads a negotiate response into details.
+func readSMB2(b []byte, details map[string]string) bool {
+	le := binary.LittleEndian
+	if len(b) < 64+64 || !bytes.HasPrefix(b, []byte("\xfeSMB")) || le.Uint16(b[12:]) != 0 || le.Uint32(b[16:])&1 == 0 || le.Uint32(b[8:]) != 0 || le.Uint16(b[64:]) != 65 {
+		return false
+	}
+	d := le.Uint16(b[68:])
+	if d < 0x0200 || d > 0x03ff {
+		return false
+	}
+	details["dialect"] = fmt.Sprintf("%x.%x", d>>8, d>>4&15)
+	if d&15 != 0 {
+		details["dialect"] += fmt.Sprintf(".%x", d&15)
+	}
+	details["signing_required"] = yesNo(le.Uint16(b[66:])&2 != 0)
+	return true
+}
+
+// acceptsSMB1 reads the answer to a negotiation of version 1: its header of 32
+// bytes, the count of words, the index of the dialect that it chose.
+func (p *peer) acceptsSMB1() bool {
+	b, ok := p.smbMessage()
+	return ok && len(b) >= 35 && bytes.HasPrefix(b, []byte("\xffSMB\x72")) && b[9]&0x80 != 0 && b[32] >= 1 && binary.LittleEndian.Uint16(b[33:]) == 0
+}
