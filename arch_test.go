@@ -53,6 +53,7 @@ var house = map[string]room{
 
 	// under
 	"policy":          {knows: nouns},
+	"config":          {knows: nouns},
 	"store":           {knows: []string{".", "policy"}, tests: everyone},
 	"store/storetest": {knows: []string{".", "policy", "store"}, tests: everyone},
 	"job":             {knows: nouns, tests: []string{"store/storetest"}},

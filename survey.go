@@ -54,6 +54,8 @@ type Part struct {
 	Ports     string   `json:"ports,omitempty"`
 	// Places are what a retest looks at, and nothing else.
 	Places []Place `json:"places,omitempty"`
+	// Hours are when the part may be worked, "22:00-05:00" UTC; "" is always.
+	Hours string `json:"hours,omitempty"`
 	// Open are places known to be open: when they fall silent, the path is lossy
 	// and not the hosts are gone.
 	Open []Place `json:"open,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"reflect"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -39,6 +40,7 @@ const (
 type Globals struct {
 	Data      string `help:"Folder of the embedded store." default:"data" env:"VEDETTE_DATA" placeholder:"DIR"`
 	DB        string `help:"PostgreSQL store; wins over --data." env:"VEDETTE_DB" placeholder:"URL"`
+	Config    string `help:"Configuration; vedette.yaml in the data folder when there is one." env:"VEDETTE_CONFIG" placeholder:"FILE" name:"config"`
 	TokenFile string `help:"File with an API token; decides who acts." env:"VEDETTE_TOKEN_FILE" placeholder:"FILE"`
 	Output    string `help:"Form of the output: table, json, jsonl or csv." short:"o" default:"table" enum:"table,json,jsonl,csv" env:"VEDETTE_OUTPUT"`
 	Quiet     bool   `help:"No progress on stderr." short:"q" env:"VEDETTE_QUIET"`
@@ -66,7 +68,7 @@ type storeless interface{ storeless() }
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, in io.Reader, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var cli Commands
 	exit := -1

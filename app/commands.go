@@ -21,14 +21,26 @@ type Commands struct {
 		Show cveShow `cmd:"" help:"Show the join: who says it is exploited, whom it touches, why, until when."`
 	} `cmd:"" name:"cve" help:"Vulnerabilities."`
 	Finding struct {
-		List findingList `cmd:"" help:"List findings."`
-		Show findingShow `cmd:"" help:"Show one finding with its evidence."`
-		Add  findingAdd  `cmd:"" help:"State a finding by hand."`
+		List   findingList   `cmd:"" help:"List findings."`
+		Show   findingShow   `cmd:"" help:"Show one finding with its evidence."`
+		Add    findingAdd    `cmd:"" help:"State a finding by hand."`
+		Retest findingRetest `cmd:"" help:"Look again at the places of one finding."`
 	} `cmd:"" help:"Weaknesses on assets."`
 	Asset struct {
 		List assetList `cmd:"" help:"List names and addresses."`
 		Show assetShow `cmd:"" help:"Show what is seen on one."`
 	} `cmd:"" help:"Names and addresses that constituents expose."`
+	Survey surveyCommands `cmd:"" help:"Looks at what constituents expose."`
+	Serve  serveCmd       `cmd:"" help:"Run the line, the schedules and the surveys."`
+	Job    struct {
+		List   jobList   `cmd:"" help:"List jobs, newest first."`
+		Retry  jobRetry  `cmd:"" help:"Let a job run again."`
+		Cancel jobCancel `cmd:"" help:"End a job, waiting or running."`
+	} `cmd:"" help:"The work that processes do beside commands."`
+	Config struct {
+		Show     configShow     `cmd:"" help:"Show every key with its value."`
+		Describe configDescribe `cmd:"" help:"Tell what every key means."`
+	} `cmd:"" help:"What the operator decides."`
 	Product struct {
 		List    productList    `cmd:"" help:"List product names that no source speaks of, by weight."`
 		Propose productPropose `cmd:"" help:"Propose names that may be of one product, with reasons."`
@@ -60,6 +72,7 @@ type Commands struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the schema up to date; every command does."`
 	Lab     struct {
 		Init   labInit   `cmd:"" help:"Stamp a new store as a lab."`
+		Serve  labServe  `cmd:"" help:"Run the lab's hosts, names and tripwire on loopback."`
 		Estate labEstate `cmd:"" help:"Make an estate up and take it in."`
 	} `cmd:"" help:"Made-up data, in a store of its own."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -19,17 +19,6 @@ import (
 	"github.com/vedette-hub/vedette/store"
 )
 
-type labInit struct{}
-
-// Run stamps the store.
-func (labInit) Run(r *run) error {
-	if err := r.store.System().StampLab(r.ctx); err != nil {
-		return err
-	}
-	r.note("this store is a lab now: it takes made-up data")
-	return nil
-}
-
 type labEstate struct {
 	Seed         uint64   `help:"The same seed makes the same estate." default:"1" placeholder:"N"`
 	Constituents int      `help:"How many constituents." default:"95" placeholder:"N"`

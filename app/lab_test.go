@@ -55,7 +55,7 @@ func TestLabIsForNewStores(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, place string) {
 		w := newWorld(t, place)
 		w.importText("tracker.json", debianTracker)
-		for _, c := range []command{labInit{}, &labEstate{Constituents: 3, Assets: 30, Services: 300}} {
+		for _, c := range []command{&labInit{}, &labEstate{Constituents: 3, Assets: 30, Services: 300}} {
 			if err := c.Run(w.run(vedette.Local())); !errors.Is(err, vedette.ErrRefused) {
 				t.Errorf("%T on a store in use: %v", c, err)
 			}
@@ -67,7 +67,7 @@ func TestLabIsForNewStores(t *testing.T) {
 func TestLabEstate(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, place string) {
 		w := newWorld(t, place)
-		w.do(labInit{})
+		w.do(&labInit{})
 		w.importText("tracker.json", debianTracker) // what there is to match comes in before or after
 		w.do(&labEstate{Seed: 1, Constituents: 5, Assets: 100, Services: 1000, Scores: 100})
 		n, err := w.store.System().Size(context.Background())

@@ -21,11 +21,12 @@ type Row struct {
 }
 
 var (
-	readers  = []vedette.Role{vedette.Viewer, vedette.Manager, vedette.Partner, vedette.Responder, vedette.Analyst, vedette.Assessor, vedette.Lead, vedette.Auditor}
-	exposure = []vedette.Role{vedette.Viewer, vedette.Manager, vedette.Responder, vedette.Analyst, vedette.Assessor, vedette.Lead}
-	writers  = []vedette.Role{vedette.Manager, vedette.Ingest, vedette.Analyst, vedette.Assessor, vedette.Lead}
-	machine  = []vedette.Role{vedette.Admin}
-	everyone = vedette.Roles
+	readers   = []vedette.Role{vedette.Viewer, vedette.Manager, vedette.Partner, vedette.Responder, vedette.Analyst, vedette.Assessor, vedette.Lead, vedette.Auditor}
+	exposure  = []vedette.Role{vedette.Viewer, vedette.Manager, vedette.Responder, vedette.Analyst, vedette.Assessor, vedette.Lead}
+	writers   = []vedette.Role{vedette.Manager, vedette.Ingest, vedette.Analyst, vedette.Assessor, vedette.Lead}
+	surveyors = []vedette.Role{vedette.Analyst, vedette.Assessor, vedette.Lead}
+	machine   = []vedette.Role{vedette.Admin}
+	everyone  = vedette.Roles
 )
 
 // Table is the whole policy: role x capability of reliability C4. Anonymous
@@ -41,6 +42,28 @@ var Table = []Row{
 	{"finding list", exposure, "own, or shared as a fact", false},
 	{"finding show", exposure, "own, or shared as a fact", false},
 	{"finding add", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Assessor, vedette.Lead}, "a person's statement about an own asset", false},
+	{"finding retest", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Assessor, vedette.Lead}, "a look at the places of an own finding, inside the scope", false},
+	{"survey run", surveyors, "a look inside the scope that a lead applied", false},
+	{"survey host", surveyors, "a look inside the scope that a lead applied", false},
+	{"survey list", exposure, "narrowed to what the reader may see", false},
+	{"survey show", exposure, "narrowed to what the reader may see", false},
+	{"survey diff", exposure, "narrowed to what the reader may see", false},
+	{"survey unknowns", surveyors, "answers over all constituents within the wall", false},
+	{"survey stop", surveyors, "whoever may begin may end; all at once is not for the bound", false},
+	{"survey resume", []vedette.Role{vedette.Lead}, "", true},
+	{"survey optout add", surveyors, "touches fewer", true},
+	{"survey optout list", surveyors, "names third parties", true},
+	{"survey optout remove", []vedette.Role{vedette.Lead}, "touches more", true},
+	{"survey schedule set", []vedette.Role{vedette.Lead}, "begins surveys that nobody watches", false},
+	{"survey schedule list", surveyors, "narrowed to what the reader may see", false},
+	{"serve", machine, "runs the hub, reads nothing", true},
+	{"worker run", nil, "the database role decides: it has no token and reads no content", false},
+	{"worker grant", machine, "opens the inbox to a role", true},
+	{"job list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Admin}, "ids only", true},
+	{"job retry", []vedette.Role{vedette.Lead, vedette.Admin}, "", true},
+	{"job cancel", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Admin}, "", true},
+	{"config show", []vedette.Role{vedette.Lead, vedette.Admin}, "", true},
+	{"config describe", nil, "tells nothing of the content", false},
 	{"cve list", readers, "the merge of the claims the reader may see", false},
 	{"cve show", readers, "the merge of the claims the reader may see", false},
 	{"product list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader", false},
@@ -63,6 +86,7 @@ var Table = []Row{
 	{"migrate", machine, "", true},
 	{"verify", []vedette.Role{vedette.Admin, vedette.Auditor}, "hashes only", true},
 	{"lab estate", machine, "only on a store stamped as a lab", true},
+	{"lab serve", machine, "loopback only", true},
 	{"lab init", machine, "only on a new store", true},
 }
 

@@ -22,6 +22,7 @@ var All = []Format{
 	osvYAML,
 	nmapReport,
 	surveyPart,
+	checkCatalogue,
 	inventory,
 	exploitedBy,
 	personStatement,

@@ -51,6 +51,14 @@ func (y *System) Assignment(ctx context.Context, part int64) (a vedette.Assignme
 	return a, err
 }
 
+// AllOptOuts are the opt-outs, for the rules of a plan.
+func (y *System) AllOptOuts(ctx context.Context) ([]vedette.OptOut, error) {
+	return optOuts(reader{y.s, ctx})
+}
+
+// Now is the time by the store's clock.
+func (y *System) Now() time.Time { return y.s.Now() }
+
 // Submit puts what a part saw into the inbox.
 func (y *System) Submit(ctx context.Context, part int64, document []byte) error {
 	return y.s.update(ctx, func(t *tx) error {

@@ -386,3 +386,11 @@ func (sc *Scoped) Exposed(ctx context.Context, constituent string) (x Exposed, e
 	})
 	return x, err
 }
+
+// Record keeps that somebody did something outside of the store.
+func (sc *Scoped) Record(ctx context.Context, verb, subject string) error {
+	if err := sc.may(policy.Act(verb)); err != nil {
+		return err
+	}
+	return sc.s.update(ctx, func(t *tx) error { return t.event(sc.did(verb, subject, nil)) })
+}

@@ -1,0 +1,441 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/probe"
+	"github.com/vedette-hub/vedette/read"
+	"github.com/vedette-hub/vedette/scope"
+	"github.com/vedette-hub/vedette/store"
+	"github.com/vedette-hub/vedette/survey"
+)
+
+// The queues: the hub's own passes, and parts of surveys, which workers take too.
+const (
+	queueHub   = "hub"
+	queueProbe = "probe"
+	kindHub    = "hub"
+	kindPart   = "part"
+)
+
+// hub is what runs inside the hub beside commands: it takes in what probes saw,
+// hands out parts, begins surveys that are due, and runs the line.
+type hub struct {
+	store  *store.Store
+	sys    *store.System
+	line   *Line
+	conf   config.Survey
+	prober *prober
+	jobs   *job.Jobs
+	log    *slog.Logger
+	lab    bool
+}
+
+// newHub prepares a hub on a store.
+func newHub(ctx context.Context, s *store.Store, conf config.Survey, log *slog.Logger) (*hub, error) {
+	sys := s.System()
+	_, lab, err := sys.Lab(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newProber(sys, conf, lab, s.Now)
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{store: s, sys: sys, line: NewLine(s), conf: conf, prober: p, log: log, lab: lab}
+	return h, h.catalogue(ctx)
+}
+
+// catalogue takes in what our checks report: a report of a weakness that nobody
+// explains would be no finding. The same catalogue again is nothing new.
+func (h *hub) catalogue(ctx context.Context) error {
+	var doc bytes.Buffer
+	e := json.NewEncoder(&doc)
+	for _, w := range probe.Weaknesses {
+		if err := e.Encode(read.Check{ID: w.ID, Title: w.Title, Type: w.Type, Why: w.Why, Fix: w.Fix}); err != nil {
+			return err
+		}
+	}
+	f, err := read.ByName("checks")
+	if err != nil {
+		return err
+	}
+	now := h.store.Now()
+	return h.document(ctx, doc.Bytes(), f, vedette.Intake{Address: "vedette:checks", At: now, Time: now}, nil)
+}
+
+// inside is who takes in what comes from inside the hub.
+var inside = vedette.Principal{Name: "hub", Roles: []vedette.Role{vedette.Lead, vedette.Analyst}}
+
+// document takes a document in; believed, when given, refuses what it says.
+func (h *hub) document(ctx context.Context, body []byte, f read.Format, in vedette.Intake, believed func(read.Said) error) error {
+	sc, err := h.store.As(ctx, inside)
+	if err != nil {
+		return err
+	}
+	cs, err := h.sys.AllConstituents(ctx)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	in.Source, in.Document, in.Format = f.Source.Name, hex.EncodeToString(sum[:]), f.Name
+	t, err := sc.Take(ctx, in, f.Source, store.Way{Own: scope.NewMap(cs).Owner, Whole: f.Whole})
+	if err != nil || t.Known {
+		return err
+	}
+	doc, err := f.Read(bytes.NewReader(body), func(rec read.Record, said read.Said) error {
+		err := rec.Err
+		if err == nil && believed != nil {
+			err = believed(said)
+		}
+		if err != nil {
+			return vedette.Invalid("%s: %w", rec.Where, err)
+		}
+		return t.Add(rec.Body, said)
+	})
+	if err != nil {
+		return err
+	}
+	return t.Finish(int64(len(body)), doc.Time)
+}
+
+// partArgs are the arguments of a part's job.
+type partArgs struct {
+	Part int64 `json:"part"`
+}
+
+// kinds are the jobs of a hub and of its workers. Every process declares all
+// of them; h is nil where only parts are worked.
+func kinds(h *hub, p *prober) []job.Kind {
+	return []job.Kind{
+		{Name: kindHub, Queue: queueHub, Every: time.Minute, Unique: true, Timeout: 2 * hubTurn, Attempts: 1000, Run: func(ctx context.Context, _ job.Task) error {
+			if h == nil {
+				return job.Again(time.Second)
+			}
+			return h.turn(ctx)
+		}},
+		{Name: kindPart, Queue: queueProbe, Unique: true, Timeout: partTime, Attempts: 4, Run: func(ctx context.Context, t job.Task) error {
+			var a partArgs
+			if err := json.Unmarshal(t.Args, &a); err != nil {
+				return job.Drop("arguments of another kind: " + err.Error())
+			}
+			if p == nil {
+				return job.Again(time.Second)
+			}
+			return p.work(ctx, a.Part)
+		}},
+	}
+}
+
+const (
+	hubTurn  = 30 * time.Second // how long one job of the hub goes on before it gives another process the chance
+	hubTick  = 500 * time.Millisecond
+	partTime = 45 * time.Minute // 64 slow hosts at the pace of the brakes
+)
+
+// turn does the hub's passes for a while.
+func (h *hub) turn(ctx context.Context) error {
+	until := time.Now().Add(hubTurn)
+	for time.Now().Before(until) {
+		if err := h.pass(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(hubTick):
+		}
+	}
+	return job.Again(0)
+}
+
+// pass does what there is to do once.
+func (h *hub) pass(ctx context.Context) error {
+	if _, err := h.takeIn(ctx); err != nil {
+		return fmt.Errorf("inbox: %w", err)
+	}
+	if err := h.line.Drain(ctx); err != nil {
+		return fmt.Errorf("line: %w", err)
+	}
+	if err := h.schedule(ctx); err != nil {
+		return fmt.Errorf("schedules: %w", err)
+	}
+	if err := h.dispatch(ctx); err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	return nil
+}
+
+// dispatch makes a job of every part that waits and has none, and ends the
+// parts whose jobs were given up. It looks at the parts, not at what it did
+// before: losing all jobs loses nothing.
+func (h *hub) dispatch(ctx context.Context) error {
+	given, err := h.givenUp(ctx)
+	if err != nil {
+		return err
+	}
+	after := int64(0)
+	for {
+		parts, err := h.sys.WaitingParts(ctx, after, 500)
+		if err != nil || len(parts) == 0 {
+			return err
+		}
+		var news []job.New
+		for _, k := range parts {
+			if why, ok := given[k]; ok {
+				if err := h.sys.FailPart(ctx, k, why); err != nil {
+					return err
+				}
+				continue
+			}
+			as, err := h.sys.Assignment(ctx, k)
+			if err != nil {
+				return err
+			}
+			if inHours(as.Part.Hours, h.store.Now()) {
+				news = append(news, job.New{Kind: kindPart, Args: partArgs{k}})
+			}
+		}
+		if len(news) > 0 {
+			if _, err := h.jobs.Add(ctx, news...); err != nil {
+				return err
+			}
+		}
+		after = parts[len(parts)-1]
+	}
+}
+
+// givenUp are the parts whose jobs were discarded or cancelled, with the reason.
+func (h *hub) givenUp(ctx context.Context) (map[int64]string, error) {
+	rows, err := h.jobs.List(ctx, job.Filter{Kind: kindPart, States: []job.State{job.Discarded, job.Cancelled}, Limit: 1000})
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64]string{}
+	for _, r := range rows {
+		var a partArgs
+		if json.Unmarshal(r.Args, &a) == nil {
+			out[a.Part] = fmt.Sprintf("given up after %d tries: %s", r.Attempt, r.Error)
+		}
+	}
+	return out, nil
+}
+
+// inHours says whether a time lies in "22:00-05:00" UTC; "" is always.
+func inHours(hours string, now time.Time) bool {
+	if hours == "" {
+		return true
+	}
+	from, to, err := parseHours(hours)
+	if err != nil {
+		return false // nobody said when: better not
+	}
+	m := now.UTC().Hour()*60 + now.UTC().Minute()
+	if from <= to {
+		return from <= m && m < to
+	}
+	return m >= from || m < to
+}
+
+// parseHours reads "22:00-05:00" as minutes of the day.
+func parseHours(s string) (from, to int, err error) {
+	a, b, ok := strings.Cut(s, "-")
+	t1, err1 := time.Parse("15:04", a)
+	t2, err2 := time.Parse("15:04", b)
+	if !ok || err1 != nil || err2 != nil || t1.Equal(t2) {
+		return 0, 0, vedette.Invalid("%q are no hours like 22:00-05:00 (UTC)", s)
+	}
+	return t1.Hour()*60 + t1.Minute(), t2.Hour()*60 + t2.Minute(), nil
+}
+
+// schedule begins the surveys that are due.
+func (h *hub) schedule(ctx context.Context) error {
+	now := h.store.Now()
+	due, err := h.sys.DueSchedules(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		sc, err := h.store.As(ctx, vedette.Principal{Name: d.By, Roles: []vedette.Role{vedette.Lead}})
+		if err != nil {
+			return err
+		}
+		in, err := planInput(ctx, sc, h.sys, d.Constituent, d.Class, h.conf.Ports)
+		if err != nil {
+			return err
+		}
+		parts := survey.Make(in).Parts
+		for i := range parts {
+			parts[i].Hours = d.Hours
+		}
+		next := d.Next
+		for !next.After(now) { // what was missed while nobody ran is done once
+			next = next.Add(d.Every)
+		}
+		if _, err := h.sys.Scheduled(ctx, d, next, vedette.Survey{Constituent: d.Constituent, Kind: vedette.FullSurvey}, parts); err != nil {
+			h.log.Warn("scheduled survey", "constituent", d.Constituent, "error", err)
+		}
+	}
+	return nil
+}
+
+// takeIn takes in what the inbox holds and returns how many documents that was.
+func (h *hub) takeIn(ctx context.Context) (int, error) {
+	for n := 0; ; n++ {
+		o, ok, err := h.sys.Inbox(ctx)
+		if err != nil || !ok {
+			return n, err
+		}
+		if err := h.take(ctx, o); err != nil {
+			return n, err
+		}
+	}
+}
+
+// take takes one document in. A document that says what its part does not
+// allow is refused whole, and its part fails with the reason: a probe is
+// believed about its own subjects and about nothing else.
+func (h *hub) take(ctx context.Context, o store.Observed) error {
+	as, err := h.sys.Assignment(ctx, o.Part)
+	if err != nil {
+		return err
+	}
+	head, end, err := read.ReadSurvey(bytes.NewReader(o.Body))
+	if err == nil && (head.Survey != as.Part.Survey || head.Part != as.Part.N || head.Constituent != as.Part.Constituent) {
+		err = vedette.Invalid("the document is of part %d of %s, not of part %d of %s", head.Part, head.Survey, as.Part.N, as.Part.Survey)
+	}
+	e := store.Ended{Stopped: end.Stopped, Worker: head.Worker, Looks: end.Looks, Sent: end.Sent, Refusals: end.Refusals}
+	if err == nil {
+		err = h.read(ctx, o, as, head)
+	}
+	if err != nil {
+		if kind(err) == nil { // not the document's fault: it is tried again
+			return err
+		}
+		return h.sys.EndPart(ctx, o, store.Ended{Trouble: err.Error(), Worker: head.Worker})
+	}
+	if end.Stopped == "" && len(end.Found) > 0 && as.Stopped == "" {
+		if e.More, err = h.more(ctx, o.Part, as, end.Found); err != nil {
+			return err
+		}
+	}
+	return h.sys.EndPart(ctx, o, e)
+}
+
+// kind is the fault of a document; nil for troubles of the machine.
+func kind(err error) error {
+	for _, k := range []error{vedette.ErrInvalid, vedette.ErrRefused, vedette.ErrNotFound, vedette.ErrConflict} {
+		if errors.Is(err, k) {
+			return k
+		}
+	}
+	return nil
+}
+
+// read imports the looks of a document.
+func (h *hub) read(ctx context.Context, o store.Observed, as vedette.Assignment, head read.SurveyHeader) error {
+	f, err := read.ByName("survey")
+	if err != nil {
+		return err
+	}
+	subjects := subjectsOf(as.Part)
+	return h.document(ctx, o.Body, f, vedette.Intake{At: o.At, Time: head.At, Address: fmt.Sprintf("survey:%s/%d", head.Survey, head.Part), Constituent: as.Part.Constituent},
+		func(said read.Said) error { return believed(said, subjects) })
+}
+
+// subjectsOf are the assets that a part may speak of.
+func subjectsOf(p vedette.Part) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range p.Names {
+		out[n] = true
+	}
+	for _, a := range p.Addresses {
+		if addr, err := netip.ParseAddr(a); err == nil {
+			out[addr.Unmap().String()] = true
+		}
+	}
+	for _, pl := range p.Places {
+		out[pl.Asset] = true
+	}
+	return out
+}
+
+// believed refuses what a probe cannot have seen.
+func believed(said read.Said, subjects map[string]bool) error {
+	for _, o := range said.Observations {
+		if !subjects[o.Asset] {
+			return vedette.Invalid("%s is not in the part", o.Asset)
+		}
+		if !slices.Contains(probe.Names(), o.Check) {
+			return vedette.Invalid("%q is no check of a probe", o.Check)
+		}
+	}
+	for _, c := range said.Coverage {
+		if !subjects[c.Asset] || !slices.Contains(probe.Names(), c.Check) {
+			return vedette.Invalid("coverage of %s by %q", c.Asset, c.Check)
+		}
+	}
+	return nil
+}
+
+// more plans the names that a part found.
+func (h *hub) more(ctx context.Context, part int64, as vedette.Assignment, found []string) ([]vedette.Part, error) {
+	planned, err := h.sys.PlannedNames(ctx, part)
+	if err != nil {
+		return nil, err
+	}
+	cs, err := h.sys.AllConstituents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := survey.Input{Constituent: as.Constituent, Class: as.Part.Class, Owner: scope.NewMap(cs).Owner,
+		Rules: scope.NewRules(as.Constituent, as.OptOuts, as.Lab, h.store.Now)}
+	return survey.More(in, found, planned), nil
+}
+
+// planInput is what a plan of a constituent starts from.
+func planInput(ctx context.Context, sc *store.Scoped, sys *store.System, constituent string, class vedette.CheckClass, ports string) (in survey.Input, err error) {
+	c, err := sc.Constituent(ctx, constituent)
+	if err != nil {
+		return in, err
+	}
+	x, err := sc.Exposed(ctx, constituent)
+	if err != nil {
+		return in, err
+	}
+	cs, err := sys.AllConstituents(ctx)
+	if err != nil {
+		return in, err
+	}
+	rules, err := rulesOf(ctx, sys, c)
+	if err != nil {
+		return in, err
+	}
+	if ports == "" {
+		ports = survey.DefaultPorts
+	}
+	return survey.Input{Constituent: c, Class: class, Rules: rules, Owner: scope.NewMap(cs).Owner, Assets: x.Assets, Open: x.Open, Ports: ports}, nil
+}
+
+func rulesOf(ctx context.Context, sys *store.System, c vedette.Constituent) (*scope.Rules, error) {
+	out, err := sys.AllOptOuts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, lab, err := sys.Lab(ctx)
+	return scope.NewRules(c, out, lab, sys.Now), err
+}

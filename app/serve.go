@@ -1,0 +1,312 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/store"
+)
+
+// config reads the operator's file: --config, or vedette.yaml in the data
+// folder when there is one.
+func (g *Globals) config() (config.Config, error) {
+	if g.Config != "" {
+		return config.Load(g.Config, false)
+	}
+	return config.Load(filepath.Join(g.Data, "vedette.yaml"), true)
+}
+
+// partsAtOnce is how many parts one process works side by side.
+const partsAtOnce = 8
+
+// jobConfig says where the jobs of a store are.
+func (g *Globals) jobConfig() job.Config {
+	if store.IsURL(g.place()) {
+		return job.Config{URL: g.place(), Timeout: time.Minute, Rescue: partTime + time.Minute}
+	}
+	return job.Config{Dir: g.Data, Timeout: time.Minute, Rescue: partTime + time.Minute}
+}
+
+// startHub opens the jobs and starts a hub that works them.
+func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
+	conf, err := r.config()
+	if err != nil {
+		return nil, err
+	}
+	h, err := newHub(r.ctx, r.store, conf.Survey, log)
+	if err != nil {
+		return nil, err
+	}
+	jc := r.jobConfig()
+	if jc.URL != "" {
+		if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
+			return nil, err
+		}
+	}
+	jc.Kinds, jc.Log, jc.Queues = kinds(h, h.prober), log, queues
+	if _, ok := queues[queueProbe]; ok {
+		queues[queueProbe] = cmp.Or(conf.Survey.Parts, partsAtOnce)
+	}
+	if h.jobs, err = job.Open(r.ctx, jc); err != nil {
+		return nil, err
+	}
+	if err := h.jobs.Start(context.WithoutCancel(r.ctx)); err != nil {
+		return nil, errors.Join(err, h.jobs.Stop(r.ctx))
+	}
+	return h, nil
+}
+
+// workHere starts a hub in this process unless another works the store: on
+// PostgreSQL that is always another's matter.
+func (r *run) workHere() (*hub, error) {
+	if store.IsURL(r.place()) {
+		return nil, nil
+	}
+	h, err := r.startHub(slog.New(slog.DiscardHandler), map[string]int{queueHub: 1, queueProbe: 1})
+	if errors.Is(err, vedette.ErrConflict) {
+		return nil, nil
+	}
+	return h, err
+}
+
+type serveCmd struct {
+	NoProbe bool `help:"Work no parts of surveys here: workers do."`
+}
+
+// Help is shown by --help.
+func (serveCmd) Help() string {
+	return "Runs the line, the schedules and the surveys until it is told to end (Ctrl-C, SIGTERM). On the embedded store there is one; on PostgreSQL there may be several, with any number of `vedette worker`."
+}
+
+// Run serves until the context ends.
+func (c *serveCmd) Run(r *run) error {
+	log := slog.New(slog.NewTextHandler(r.errs, nil))
+	queues := map[string]int{queueHub: 1}
+	if !c.NoProbe {
+		queues[queueProbe] = 1
+	}
+	h, err := r.startHub(log, queues)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "store", r.store.Engine(), "lab", h.lab, "probes", !c.NoProbe)
+	<-r.ctx.Done()
+	log.Info("ending: running jobs get a few seconds")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), stopTime)
+	defer cancel()
+	return h.jobs.Stop(ctx)
+}
+
+// stopTime is how long a process waits for its running jobs; what does not end
+// goes back and is worked again.
+const stopTime = 10 * time.Second
+
+type workerCommands struct {
+	Run   workerRun   `cmd:"" default:"withargs" help:"Work parts of surveys for a hub on PostgreSQL."`
+	Grant workerGrant `cmd:"" help:"Give a PostgreSQL role what a worker needs, and nothing else."`
+}
+
+type workerRun struct{}
+
+func (workerRun) storeless() {}
+
+// Help is shown by --help.
+func (workerRun) Help() string {
+	return "Examples:\n  vedette --db postgres://probe@db.hub.example/vedette worker\n\nThe role of the URL sees the parts that wait with their scopes, and writes what it saw into the inbox; see `vedette worker grant`."
+}
+
+// Run works parts until the context ends. It opens no store: the role of a
+// worker could not.
+func (workerRun) Run(r *run) error {
+	if !store.IsURL(r.place()) {
+		return fmt.Errorf("%w: a worker needs PostgreSQL: --db URL", errUsage)
+	}
+	log := slog.New(slog.NewTextHandler(r.errs, nil))
+	conf, err := r.config()
+	if err != nil {
+		return err
+	}
+	d, err := store.OpenDesk(r.ctx, r.place())
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	lab, err := awaitLab(r.ctx, d, log)
+	if err != nil {
+		return err
+	}
+	p, err := newProber(d, conf.Survey, lab, time.Now)
+	if err != nil {
+		return err
+	}
+	jc := r.jobConfig()
+	jc.Kinds, jc.Log, jc.Queues = kinds(nil, p), log, map[string]int{queueProbe: cmp.Or(conf.Survey.Parts, partsAtOnce)}
+	j, err := job.Open(r.ctx, jc)
+	if err != nil {
+		return err
+	}
+	if err := j.Start(context.WithoutCancel(r.ctx)); err != nil {
+		return err
+	}
+	log.Info("working", "lab", lab)
+	<-r.ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), stopTime)
+	defer cancel()
+	return j.Stop(ctx)
+}
+
+// awaitLab waits for the first part: before, a worker cannot know whether it
+// may touch loopback alone or everything else.
+func awaitLab(ctx context.Context, d *store.Desk, log *slog.Logger) (bool, error) {
+	for told := false; ; told = true {
+		lab, known, err := d.Lab(ctx)
+		if err != nil || known {
+			return lab, err
+		}
+		if !told {
+			log.Info("waiting for the first part of a survey")
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+type workerGrant struct {
+	Role string `arg:"" help:"A role of the database, made with: create role NAME login password '...'"`
+}
+
+// Run grants.
+func (c *workerGrant) Run(r *run) error {
+	jc := r.jobConfig()
+	if jc.URL == "" {
+		return vedette.Invalid("workers need PostgreSQL: the embedded store is of one machine")
+	}
+	if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
+		return err
+	}
+	if err := r.sc.GrantWorker(r.ctx, c.Role, job.Grant(jc.Schema, c.Role)); err != nil {
+		return err
+	}
+	return r.drain()
+}
+
+type jobList struct {
+	State string `help:"Only in this state." placeholder:"STATE"`
+	Kind  string `help:"Only of this kind." placeholder:"KIND"`
+	Below int64  `help:"Only older ones than this id, to page." placeholder:"ID"`
+	Limit int    `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
+}
+
+// Help is shown by --help.
+func (jobList) Help() string {
+	return "Examples:\n  vedette job list\n  vedette job list --state discarded -o json\n\nStates: available, scheduled, retryable, running, completed, cancelled, discarded."
+}
+
+// openJobs opens the jobs to look at them and change them, not to work them.
+func (r *run) openJobs() (*job.Jobs, error) {
+	jc := r.jobConfig()
+	jc.Kinds = kinds(nil, nil)
+	return job.Open(r.ctx, jc)
+}
+
+// Run lists jobs.
+func (c *jobList) Run(r *run) error {
+	f := job.Filter{Kind: c.Kind, Before: c.Below, Limit: max(1, min(c.Limit, 10_000))}
+	if c.State != "" {
+		f.States = []job.State{job.State(c.State)}
+	}
+	j, err := r.openJobs()
+	if err != nil {
+		return err
+	}
+	rows, err := j.List(r.ctx, f)
+	if err = errors.Join(err, j.Stop(r.ctx)); err != nil {
+		return err
+	}
+	t := &table{columns: []string{"id", "kind", "state", "attempt", "args", "created", "worker", "error"}}
+	for _, x := range rows {
+		t.add(jobRow{x.ID, x.Kind, string(x.State), x.Attempt, x.Max, x.Args, x.Created, x.Worker, x.Error},
+			strconv.FormatInt(x.ID, 10), x.Kind, string(x.State), fmt.Sprintf("%d/%d", x.Attempt, x.Max), plain(string(x.Args)), stamp(x.Created), orDash(x.Worker), plain(x.Error))
+	}
+	return r.print(t)
+}
+
+type jobRow struct {
+	ID      int64           `json:"id"`
+	Kind    string          `json:"kind"`
+	State   string          `json:"state"`
+	Attempt int             `json:"attempt"`
+	Max     int             `json:"max"`
+	Args    json.RawMessage `json:"args"`
+	Created time.Time       `json:"created"`
+	Worker  string          `json:"worker,omitempty"`
+	Error   string          `json:"error,omitempty"`
+}
+
+type jobRetry struct {
+	ID int64 `arg:"" help:"Job, as list shows it."`
+}
+
+// Run makes a job available again.
+func (c *jobRetry) Run(r *run) error { return r.changeJob("job retry", c.ID, (*job.Jobs).Retry) }
+
+type jobCancel struct {
+	ID int64 `arg:"" help:"Job, as list shows it."`
+}
+
+// Run cancels a job, waiting or running.
+func (c *jobCancel) Run(r *run) error { return r.changeJob("job cancel", c.ID, (*job.Jobs).Cancel) }
+
+func (r *run) changeJob(verb string, id int64, change func(*job.Jobs, context.Context, int64) error) error {
+	j, err := r.openJobs()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(change(j, r.ctx, id), j.Stop(r.ctx)); err != nil {
+		return err
+	}
+	if err := r.sc.Record(r.ctx, verb, strconv.FormatInt(id, 10)); err != nil {
+		return err
+	}
+	return r.drain()
+}
+
+type configShow struct{}
+
+// Run shows every key with its value.
+func (configShow) Run(r *run) error { return r.printConfig(true) }
+
+type configDescribe struct{}
+
+func (configDescribe) storeless() {}
+
+// Run tells what every key means.
+func (configDescribe) Run(r *run) error { return r.printConfig(false) }
+
+func (r *run) printConfig(values bool) error {
+	var c config.Config
+	if values {
+		var err error
+		if c, err = r.config(); err != nil {
+			return err
+		}
+	}
+	t := &table{columns: []string{"key", "type", "value", "about"}}
+	for _, k := range c.Keys() {
+		t.add(k, k.Key, k.Type, k.Value, k.About)
+	}
+	return r.print(t)
+}

@@ -1,0 +1,193 @@
+// Package config reads what the operator decides: one YAML file, decoded
+// strictly. Every zero value is sane; Describe tells what each key means.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/vedette-hub/vedette"
+)
+
+// Config is the file. The tag about is what Describe prints.
+type Config struct {
+	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
+}
+
+// Survey is how constituents are looked at.
+type Survey struct {
+	Contact        string   `yaml:"contact" json:"contact" about:"mail address or URL in the User-Agent, for whoever asks who we are; no survey outside of a lab without it"`
+	Resolvers      []string `yaml:"resolvers" json:"resolvers" about:"recursive resolvers as address:port; those of /etc/resolv.conf when empty"`
+	Ports          string   `yaml:"ports" json:"ports" about:"what is scanned, as tcp:22,80,8000-8100 udp:53; a list of usual ports when empty"`
+	Connects       float64  `yaml:"connects" json:"connects" about:"connects a second to one address: 5, or fewer"`
+	Requests       float64  `yaml:"requests" json:"requests" about:"HTTP requests a second to one address: 1, or fewer"`
+	PerNetwork     float64  `yaml:"per_network" json:"per_network" about:"connects a second to one /24 or /48: 100, or fewer"`
+	PerConstituent float64  `yaml:"per_constituent" json:"per_constituent" about:"connects a second to all of one constituent: 200, or fewer"`
+	Timeout        Duration `yaml:"timeout" json:"timeout" about:"of one step of a protocol, as 5s; 5s when empty"`
+	Parts          int      `yaml:"parts" json:"parts" about:"parts of surveys worked side by side in one process; 8 when 0"`
+	Content        string   `yaml:"content" json:"content" about:"folder of Recog XML fingerprints beside our own rules"`
+	Nmap           string   `yaml:"nmap" json:"nmap" about:"path of an nmap that a survey may run beside its own checks"`
+}
+
+// Duration is a time.Duration that reads "5s".
+type Duration time.Duration
+
+// UnmarshalText reads "5s".
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err == nil && v < 0 {
+		err = errors.New("negative")
+	}
+	*d = Duration(v)
+	return err
+}
+
+// MarshalText is the reverse.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// maxFile bounds the file, in bytes.
+const maxFile = 1 << 20
+
+// Load reads a file. A file that is not there is an error unless optional.
+func Load(path string, optional bool) (Config, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && optional {
+		return Config{}, nil
+	}
+	if err != nil {
+		return Config{}, vedette.Invalid("configuration: %w", err)
+	}
+	defer f.Close()
+	c, err := Read(f)
+	if err != nil {
+		return c, vedette.Invalid("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Read decodes and checks a configuration. An unknown key is an error with its line.
+func Read(r io.Reader) (c Config, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return c, err
+	}
+	if len(text) > maxFile {
+		return c, vedette.Invalid("larger than %d bytes", maxFile)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return c, nil
+	}
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.DisallowUnknownField()).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, vedette.Invalid("%s", strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	s := c.Survey
+	if s.Contact != "" {
+		_, mailErr := mail.ParseAddress(s.Contact)
+		u, urlErr := url.Parse(s.Contact)
+		if mailErr != nil && (urlErr != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+			return vedette.Invalid("survey.contact: %q is neither a mail address nor a URL", s.Contact)
+		}
+		if strings.ContainsAny(s.Contact, "\r\n()") {
+			return vedette.Invalid("survey.contact: %q does not fit into a header", s.Contact)
+		}
+	}
+	for i, r := range s.Resolvers {
+		if _, err := netip.ParseAddrPort(r); err != nil {
+			return vedette.Invalid("survey.resolvers[%d]: %q is not address:port", i, r)
+		}
+	}
+	if err := checkPorts(s.Ports); err != nil {
+		return vedette.Invalid("survey.ports: %w", err)
+	}
+	for name, v := range map[string]float64{"connects": s.Connects, "requests": s.Requests, "per_network": s.PerNetwork, "per_constituent": s.PerConstituent, "parts": float64(s.Parts)} {
+		if v < 0 {
+			return vedette.Invalid("survey.%s: %v is negative", name, v)
+		}
+	}
+	return nil
+}
+
+// checkPorts checks "tcp:22,8000-8100 udp:53".
+func checkPorts(text string) error {
+	for _, part := range strings.Fields(text) {
+		proto, list, ok := strings.Cut(part, ":")
+		if !ok || proto != "tcp" && proto != "udp" {
+			return fmt.Errorf("%q does not begin with tcp: or udp:", part)
+		}
+		for _, r := range strings.Split(list, ",") {
+			lo, hi, ranged := strings.Cut(r, "-")
+			if !ranged {
+				hi = lo
+			}
+			l, err1 := strconv.ParseUint(lo, 10, 16)
+			h, err2 := strconv.ParseUint(hi, 10, 16)
+			if err1 != nil || err2 != nil || l == 0 || h < l {
+				return fmt.Errorf("%q is no port and no range of ports", r)
+			}
+		}
+	}
+	return nil
+}
+
+// SystemResolvers are those of resolv.conf(5).
+func SystemResolvers(resolvConf io.Reader) []string {
+	text, _ := io.ReadAll(io.LimitReader(resolvConf, 64<<10)) // what cannot be read names no resolver
+	var out []string
+	for _, line := range strings.Split(string(text), "\n") {
+		f := strings.Fields(line)
+		if len(f) >= 2 && f[0] == "nameserver" {
+			if a, err := netip.ParseAddr(f[1]); err == nil {
+				out = append(out, net.JoinHostPort(a.String(), "53"))
+			}
+		}
+	}
+	return out
+}
+
+// Key is one key of the file.
+type Key struct {
+	Key   string `json:"key"`
+	Type  string `json:"type"`
+	About string `json:"about"`
+	Value string `json:"value"`
+}
+
+// Keys are all keys with their meaning and their value in c.
+func (c Config) Keys() []Key { return keys("", reflect.ValueOf(c)) }
+
+func keys(prefix string, v reflect.Value) []Key {
+	var out []Key
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name := prefix + f.Tag.Get("yaml")
+		if f.Type.Kind() == reflect.Struct {
+			out = append(out, keys(name+".", v.Field(i))...)
+			continue
+		}
+		typ := map[reflect.Kind]string{reflect.String: "text", reflect.Slice: "list", reflect.Float64: "number", reflect.Int: "number", reflect.Int64: "duration"}[f.Type.Kind()]
+		value := fmt.Sprint(v.Field(i).Interface())
+		if d, ok := v.Field(i).Interface().(Duration); ok {
+			value = time.Duration(d).String()
+		}
+		out = append(out, Key{name, typ, f.Tag.Get("about"), value})
+	}
+	return out
+}

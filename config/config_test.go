@@ -1,0 +1,63 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRead(t *testing.T) {
+	c, err := Read(strings.NewReader("survey:\n  contact: csirt@hub.example\n  resolvers: [\"127.0.0.53:53\", \"[::1]:53\"]\n  ports: \"tcp:22,80-81 udp:53\"\n  connects: 2.5\n  timeout: 3s\n"))
+	want := Config{Survey{Contact: "csirt@hub.example", Resolvers: []string{"127.0.0.53:53", "[::1]:53"}, Ports: "tcp:22,80-81 udp:53", Connects: 2.5, Timeout: Duration(3 * time.Second)}}
+	if err != nil || !reflect.DeepEqual(c, want) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if c, err := Read(strings.NewReader(" \n")); err != nil || !reflect.DeepEqual(c, Config{}) {
+		t.Errorf("an empty file: %+v, %v", c, err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"survey:\n  contcat: a@b.example\n":                "contcat",
+		"survey:\n  contact: nobody\n":                     "survey.contact",
+		"survey:\n  contact: \"a@b.example)\\r\\nX: y\"\n": "survey.contact",
+		"survey:\n  resolvers: [localhost]\n":              "survey.resolvers[0]",
+		"survey:\n  ports: \"tcp:0\"\n":                    "survey.ports",
+		"survey:\n  ports: \"80\"\n":                       "survey.ports",
+		"survey:\n  ports: \"tcp:90-80\"\n":                "survey.ports",
+		"survey:\n  connects: -1\n":                        "survey.connects",
+		"survey:\n  timeout: -1s\n":                        "negative",
+		"survey: [":                                        "",
+	} {
+		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want a word of %q", text, err, want)
+		}
+	}
+}
+
+func TestKeysAreDescribed(t *testing.T) {
+	for _, k := range (Config{}).Keys() {
+		if k.About == "" || k.Type == "" {
+			t.Errorf("%s is not described: %+v", k.Key, k)
+		}
+	}
+}
+
+func TestSystemResolvers(t *testing.T) {
+	got := SystemResolvers(strings.NewReader("# x\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\noptions edns0\nnameserver ::1\nnameserver nonsense\n"))
+	if want := []string{"192.0.2.1:53", "[fe80::1%eth0]:53", "[::1]:53"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("survey:\n  ports: \"tcp:1-2\"\n")
+	f.Add("a: &a [*a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if c, err := Read(strings.NewReader(text)); err == nil && checkPorts(c.Survey.Ports) != nil {
+			t.Error("ports that are none")
+		}
+	})
+}
