@@ -21,8 +21,10 @@ type site struct {
 	assetID, constituentID                                             string
 }
 
-const siteColumns = `o.k, o.asset_k, o.constituent_k, o.check_k, o.port, o.proto_k, o.place_k, o.fact_k, o.mark_k, o.from_t, coalesce(a.id, ''), coalesce(c.id, '')
-	from observations o left join assets a on a.k = o.asset_k left join constituents c on c.k = o.constituent_k`
+// siteColumns: the ids are looked up one by one. A join of the few places that
+// are asked for would have a planner go through all assets there are.
+const siteColumns = `o.k, o.asset_k, o.constituent_k, o.check_k, o.port, o.proto_k, o.place_k, o.fact_k, o.mark_k, o.from_t,
+	coalesce((select a.id from assets a where a.k = o.asset_k), ''), coalesce((select c.id from constituents c where c.k = o.constituent_k), '') from observations o`
 
 func (t *tx) sites(where string) ([]site, error) {
 	var out []site
@@ -75,7 +77,10 @@ func (t *tx) proofs(sites []site, by map[int64][]*placed) ([]proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := map[int64]string{}
+	ids, err := t.weaknesses(sites, by)
+	if err != nil {
+		return nil, err
+	}
 	var out []proof
 	for i := range sites {
 		s := &sites[i]
@@ -99,7 +104,7 @@ func (t *tx) proofs(sites []site, by map[int64][]*placed) ([]proof, error) {
 			if err != nil {
 				return nil, err
 			}
-			key, err := t.findingKey(ids, s, p.object)
+			key, err := t.findingKey(ids[p.object], s)
 			if err != nil {
 				return nil, err
 			}
@@ -109,14 +114,33 @@ func (t *tx) proofs(sites []site, by map[int64][]*placed) ([]proof, error) {
 	return out, nil
 }
 
-func (t *tx) findingKey(ids map[int64]string, s *site, object int64) (int64, error) {
-	id, ok := ids[object]
-	if !ok {
-		if _, err := one(t, "select id from objects where k = ?", []any{object}, &id); err != nil {
-			return 0, err
+// weaknesses are the ids of the vulnerabilities that the sites' facts meet.
+func (t *tx) weaknesses(sites []site, by map[int64][]*placed) (map[int64]string, error) {
+	ids := map[int64]string{}
+	var ks []int64
+	for i := range sites {
+		for _, p := range by[sites[i].fact] {
+			if _, ok := ids[p.object]; !ok {
+				ids[p.object] = ""
+				ks = append(ks, p.object)
+			}
 		}
-		ids[object] = id
 	}
+	for part := range slices.Chunk(ks, 400) {
+		if err := t.each("select k, id from objects where k in "+ints(part), nil, func(scan func(...any) error) error {
+			var k int64
+			var id string
+			err := scan(&k, &id)
+			ids[k] = id
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func (t *tx) findingKey(weakness string, s *site) (int64, error) {
 	proto, err := t.text(t, s.proto)
 	if err != nil {
 		return 0, err
@@ -125,7 +149,7 @@ func (t *tx) findingKey(ids map[int64]string, s *site, object int64) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	return vedette.FindingKey(s.constituentID, id, s.assetID, int(s.port), proto, place), nil
+	return vedette.FindingKey(s.constituentID, weakness, s.assetID, int(s.port), proto, place), nil
 }
 
 // shown is software on an asset with whose row shows it, to whom.
@@ -239,8 +263,9 @@ func (t *tx) writeProofs(proofs []proof) error {
 	return e.flush()
 }
 
-// matched: most facts meet nothing, so their places need not be read.
-const matched = " and exists (select 1 from pairs where pairs.fact_k = o.fact_k)"
+// matched: most facts meet nothing, so their places need not be read. It is
+// asked for each place, as siteColumns are, not of all pairs.
+const matched = " and (select 1 from pairs where pairs.fact_k = o.fact_k limit 1) = 1"
 
 // SettleAssets brings the findings of assets in line with what is seen on
 // them: the key is an asset, or the negative of a constituent for its declared software.

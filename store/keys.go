@@ -73,7 +73,7 @@ func (t *tx) cached(key any, lookup func() (int64, bool), make func() (int64, er
 }
 
 // learn caches a term that was read; one read inside a transaction may yet be
-// undone, so it is cached once that is kept.
+// undone, so others learn it once that is kept.
 func (s *Store) learn(q querier, k int64, text string) {
 	keep := func() {
 		s.mu.Lock()
@@ -82,6 +82,7 @@ func (s *Store) learn(q querier, k int64, text string) {
 	}
 	switch q := q.(type) {
 	case *tx:
+		q.texts[k] = text
 		q.after = append(q.after, keep)
 	case reader:
 		keep()
@@ -142,6 +143,9 @@ func (s *Store) text(q querier, k int64) (string, error) {
 	s.mu.Lock()
 	text, ok := s.termText[k]
 	s.mu.Unlock()
+	if t, in := q.(*tx); in && !ok {
+		text, ok = t.texts[k]
+	}
 	if ok {
 		return text, nil
 	}

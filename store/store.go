@@ -161,6 +161,7 @@ type tx struct {
 	tx     *sql.Tx
 	stmts  map[string]*sql.Stmt
 	local  map[any]int64    // keys interned in this transaction
+	texts  map[int64]string // terms read in this transaction
 	spare  map[string]spare // keys reserved and not given yet
 	counts map[counted]int64
 	after  []func() // run once it is committed
@@ -175,7 +176,7 @@ func (s *Store) update(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return classify(err)
 	}
-	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}, spare: map[string]spare{}, counts: map[counted]int64{}}
+	t := &tx{Store: s, ctx: ctx, tx: raw, stmts: map[string]*sql.Stmt{}, local: map[any]int64{}, texts: map[int64]string{}, spare: map[string]spare{}, counts: map[counted]int64{}}
 	err = f(t)
 	if err == nil {
 		err = t.writeCounts()
