@@ -33,7 +33,7 @@ type Service struct {
 	Redirect  string   `yaml:"redirect,omitempty"`  // of every path of http without a page
 	CatchAll  bool     `yaml:"catch_all,omitempty"` // every path of http is the first page
 	Zones     []string `yaml:"zones,omitempty"`     // origins of which dns is a name server
-	Greeting  string   `yaml:"greeting,omitempty"`  // raw: what it says first; smtp: the host it claims to be
+	Greeting  string   `yaml:"greeting,omitempty"`  // raw: what it says first; smtp: the host it claims to be; ldap: its vendor
 	Community string   `yaml:"community,omitempty"` // snmp: to whom it answers in versions 1 and 2c
 	// Delay passes before the service says anything.
 	Delay    time.Duration `yaml:"delay,omitempty"`

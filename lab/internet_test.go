@@ -24,7 +24,7 @@ import (
 )
 
 // block is where the tests of this process put their lab, so that two may run at once.
-func block() int { return 100 + os.Getpid()%100 }
+func block() int { return 100 + os.Getpid()%50 }
 
 // started is the built-in internet on addresses of its own.
 func started(t *testing.T) *Internet {

@@ -89,6 +89,9 @@ func (in *Internet) Close() {
 	in.wg.Wait()
 }
 
+// runs says whether it serves; the caller holds mu.
+func (in *Internet) runs() bool { return in.ctx != nil && in.ctx.Err() == nil }
+
 // end closes every listener and connection; the caller holds mu.
 func (in *Internet) end() {
 	in.stop()
@@ -343,7 +346,7 @@ func (in *Internet) Set(host string, port int, c Change) error {
 	}
 	in.d.Hosts = slices.Clone(in.d.Hosts) // what runs still points into the old ones
 	in.d.Hosts[i] = h
-	if in.ctx == nil {
+	if !in.runs() {
 		return nil
 	}
 	return in.reconcile()
@@ -375,7 +378,7 @@ func (in *Internet) flap(addr string, s Service, c Change) {
 		stop()
 		delete(in.flaps, at)
 	}
-	if c.Flap <= 0 || in.ctx == nil {
+	if c.Flap <= 0 || !in.runs() {
 		return
 	}
 	ctx, stop := context.WithCancel(in.ctx)

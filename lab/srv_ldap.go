@@ -71,12 +71,16 @@ func (s *session) searchLDAP(op []byte, reply func(byte, ...[]byte) error) error
 		return tlv(0x30, berString(name), tlv(0x31, set))
 	}
 	suffix := "dc=" + strings.ReplaceAll(parentOf(s.live.host.name()), ".", ",dc=")
-	attrs := [][]byte{attr("objectClass", "top"), attr("supportedLDAPVersion", "3"), attr("namingContexts", suffix)}
+	class := []string{"top"}
+	if s.live.svc.Software.Product == "openldap" { // which tells its name there, and no version
+		class = append(class, "OpenLDAProotDSE")
+	}
+	attrs := [][]byte{attr("objectClass", class...), attr("supportedLDAPVersion", "3"), attr("namingContexts", suffix)}
 	if s.canTLS() {
 		attrs = append(attrs, attr("supportedExtension", oidStartTLS))
 	}
-	if w := s.live.svc.Software; w.Product != "" {
-		attrs = append(attrs, attr("vendorName", w.Vendor), attr("vendorVersion", w.Shown()))
+	if shown := s.shown(); shown != "" { // RFC 3045
+		attrs = append(attrs, attr("vendorName", s.live.svc.Greeting), attr("vendorVersion", shown))
 	}
 	var all []byte
 	for _, a := range attrs {

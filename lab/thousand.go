@@ -8,18 +8,22 @@ import (
 	"github.com/vedette-hub/vedette"
 )
 
-// MaxThousand is how many hosts Thousand can make: those of 127.32.0.0/12.
-const MaxThousand = 1<<20 - 2
+// MaxThousand is how many hosts Thousand can make: those of one /16.
+const MaxThousand = 1<<16 - 2
 
 // Thousand is an internet of n hosts from 127.32.0.1 on, of one constituent,
 // with two or three services each: the same for the same n everywhere.
-func Thousand(n int) (*Internet, error) {
-	if n < 1 || n > MaxThousand {
-		return nil, vedette.Invalid("%d hosts: from 1 to %d can be made", n, MaxThousand)
+func Thousand(n int) (*Internet, error) { return ThousandAt(32, n) }
+
+// ThousandAt is Thousand from 127.BLOCK.0.1 on.
+func ThousandAt(block, n int) (*Internet, error) {
+	if n < 1 || n > MaxThousand || block < 1 || block > 254 {
+		return nil, vedette.Invalid("%d hosts in 127.%d.0.0/16: from 1 to %d can be made, in 1 to 254", n, block, MaxThousand)
 	}
-	d := plan{Resolver: "127.32.0.0:5300"}
-	zone := zonePlan{Origin: "elder.example", Records: []string{"@ IN NS ns1", "ns1 IN A 127.32.0.0"}}
-	a := netip.AddrFrom4([4]byte{127, 32, 0, 0})
+	a := netip.AddrFrom4([4]byte{127, byte(block), 0, 0})
+	network := a
+	d := plan{Resolver: a.String() + ":5300"}
+	zone := zonePlan{Origin: "elder.example", Records: []string{"@ IN NS ns1", "ns1 IN A " + a.String()}}
 	for i := range n {
 		a = a.Next()
 		name := fmt.Sprintf("h%d.elder.example", i)
@@ -28,7 +32,7 @@ func Thousand(n int) (*Internet, error) {
 	}
 	d.Zones = []zonePlan{zone}
 	entry := vedette.ScopeEntry{AuthorisedBy: "Elder Counties", Document: "E-1", ValidUntil: "2035-12-31", Classes: []vedette.CheckClass{vedette.Passive, vedette.Active}}
-	cidr, err := netip.AddrFrom4([4]byte{127, 32, 0, 0}).Prefix(bitsFor(n))
+	cidr, err := network.Prefix(bitsFor(n))
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (in *Internet) Apply(file []byte) error {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.ctx == nil {
+	if !in.runs() {
 		in.d = d
 		return nil
 	}
