@@ -189,17 +189,20 @@ func TestNames(t *testing.T) {
 		t.Errorf("its version: %v", a)
 	}
 	for zone, want := range map[string]bool{"birch-clinic.example.": true, "birch.example.": false} {
-		tr := dns.Transfer{Conn: &dns.Conn{Conn: call(t, in, "1.2", 53, "tcp")}}
-		got, err := tr.In(new(dns.Msg).SetAxfr(zone), "")
+		ask, err := new(dns.Msg).SetAxfr(zone).Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 0
-		for e := range got {
-			n += len(e.RR)
+		c := &dns.Conn{Conn: call(t, in, "1.2", 53, "tcp")}
+		if _, err := c.Write(ask); err != nil {
+			t.Fatal(err)
 		}
-		if (n > 5) != want {
-			t.Errorf("a transfer of %s gives %d records", zone, n)
+		a, err := c.ReadMsg()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (len(a.Answer) > 5) != want {
+			t.Errorf("a transfer of %s: %v", zone, a)
 		}
 	}
 }
