@@ -237,7 +237,7 @@ func (l *looks) details() map[string]string {
 	for key, typ := range map[string]uint16{"mx": dns.TypeMX, "ns": dns.TypeNS, "caa": dns.TypeCAA, "soa": dns.TypeSOA, "ds": dns.TypeDS, "dnskey": dns.TypeDNSKEY, "https": dns.TypeHTTPS} {
 		var values []string
 		for _, rr := range l.aside[typ].Records {
-			values = append(values, shown(rr))
+			values = append(values, shownRecord(rr))
 		}
 		set(key, values)
 	}
@@ -285,15 +285,15 @@ func (l *looks) dnssec() string {
 	return "unsigned"
 }
 
-// shown is the data of a record without what changes by itself.
-func shown(rr dns.RR) string {
+// shownRecord is the data of a record without what changes by itself.
+func shownRecord(rr dns.RR) string {
 	switch rr := rr.(type) {
 	case *dns.MX:
-		return fmt.Sprintf("%d %s", rr.Preference, target(rr.Mx))
+		return fmt.Sprintf("%d %s", rr.Preference, targetName(rr.Mx))
 	case *dns.NS:
-		return target(rr.Ns)
+		return targetName(rr.Ns)
 	case *dns.SOA:
-		return target(rr.Ns) + " " + target(rr.Mbox)
+		return targetName(rr.Ns) + " " + targetName(rr.Mbox)
 	case *dns.CAA:
 		return fmt.Sprintf("%d %s %s", rr.Flag, rr.Tag, rr.Value)
 	case *dns.DS:
@@ -305,7 +305,7 @@ func shown(rr dns.RR) string {
 		}
 		return role + " " + dns.AlgorithmToString[rr.Algorithm]
 	case *dns.HTTPS:
-		s := fmt.Sprintf("%d %s", rr.Priority, target(rr.Target))
+		s := fmt.Sprintf("%d %s", rr.Priority, targetName(rr.Target))
 		if p := svcPort(&rr.SVCB); p != 0 {
 			s += fmt.Sprintf(" port %d", p)
 		}
@@ -314,8 +314,8 @@ func shown(rr dns.RR) string {
 	return ""
 }
 
-// target is a name in the data of a record; "." is none.
-func target(name string) string {
+// targetName is a name in the data of a record; "." is none.
+func targetName(name string) string {
 	if name == "." {
 		return "."
 	}
@@ -355,12 +355,12 @@ func (l *looks) reports(ctx context.Context, r *Resolver) []vedette.Report {
 		out = append(out, vedette.Report{Weakness: "check:dangling-cname", Verdict: vedette.Possible, Note: dangling(ctx, r, a.Name)})
 	}
 	if l.bogus != nil {
-		v, why := vedette.Likely, "the resolver fails"
+		v, why := vedette.Likely, "The resolver fails"
 		if slices.ContainsFunc(l.bogus.Extended, aboutDNSSEC) {
-			v, why = vedette.Confirmed, "the resolver says that the signatures do not hold"
+			v, why = vedette.Confirmed, "The resolver says that the signatures do not hold"
 		}
 		out = append(out, vedette.Report{Weakness: "check:dnssec-bogus", Verdict: v,
-			Note: why + ", and answers when it is told not to check them: who validates does not reach this name"})
+			Note: why + ", and answers when it is told not to check them: who validates does not reach this name."})
 	}
 	return out
 }
@@ -368,12 +368,12 @@ func (l *looks) reports(ctx context.Context, r *Resolver) []vedette.Report {
 // dangling says why a target that does not exist may be dangerous, and what was
 // not tried: nobody claims the target to see whether it can be claimed.
 func dangling(ctx context.Context, r *Resolver, target string) string {
-	note := fmt.Sprintf("the alias leads to %s, which does not exist", safe.Label(target))
+	note := fmt.Sprintf("The alias leads to %s, which does not exist", safe.Label(target))
 	domain, err := publicsuffix.EffectiveTLDPlusOne(target)
 	if err == nil && domain != target {
 		if a, err := r.Ask(ctx, domain, dns.TypeNS); err == nil && !a.Exists {
-			return note + fmt.Sprintf("; nor does the domain %s, so that whoever registers it owns this name (not tried)", safe.Label(domain))
+			return note + fmt.Sprintf("; nor does the domain %s, so that whoever registers it owns this name (not tried).", safe.Label(domain))
 		}
 	}
-	return note + "; whoever can create it at its provider owns this name (not tried)"
+	return note + "; whoever can create it at its provider owns this name (not tried)."
 }

@@ -103,13 +103,13 @@ func (w *dnsWorld) must(c Check, name string) []vedette.Observation {
 	return out
 }
 
-// weaknesses are those reported, sorted.
-func weaknesses(list []vedette.Observation) []string {
+// dnsReports are those reported, sorted.
+func dnsReports(list []vedette.Observation) []string {
 	var out []string
 	for _, o := range list {
 		for _, r := range o.Fact.Reports {
 			out = append(out, strings.TrimPrefix(r.Weakness, "check:")+" "+string(r.Verdict))
-			if r.Note == "" || strings.HasSuffix(r.Note, ".") {
+			if r.Note == "" || r.Note[:1] != strings.ToUpper(r.Note[:1]) || !strings.HasSuffix(r.Note, ".") || len(r.Note) > maxDetail {
 				out = append(out, "note?")
 			}
 		}

@@ -127,7 +127,7 @@ func (r *Resolver) Addresses(ctx context.Context, name string) ([]netip.Addr, er
 		}
 		out = append(out, a.addresses()...)
 	}
-	return sorted(out), nil
+	return sortedAddresses(out), nil
 }
 
 // addresses are those of A and AAAA records.
@@ -145,10 +145,10 @@ func (a Answer) addresses() []netip.Addr {
 			out = append(out, addr.Unmap())
 		}
 	}
-	return sorted(out)
+	return sortedAddresses(out)
 }
 
-func sorted(list []netip.Addr) []netip.Addr {
+func sortedAddresses(list []netip.Addr) []netip.Addr {
 	slices.SortFunc(list, netip.Addr.Compare)
 	return slices.Compact(list)
 }
@@ -241,7 +241,7 @@ func (r *Resolver) query(ctx context.Context, q question) (Answer, error) {
 			m, err := r.exchange(ctx, server, q)
 			if err == nil {
 				if m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError {
-					return read(m, q)
+					return readAnswer(m, q)
 				}
 				fail.Rcode, fail.Extended = dns.RcodeToString[m.Rcode], extended(m)
 				err = fmt.Errorf("%s answers %s", server, fail.Rcode)
@@ -374,9 +374,9 @@ func answers(m, ask *dns.Msg) bool {
 		dns.CanonicalName(m.Question[0].Name) == ask.Question[0].Name
 }
 
-// read takes the records of a question out of a message, along its aliases;
+// readAnswer takes the records of a question out of a message, along its aliases;
 // records of other names are nobody's answer.
-func read(m *dns.Msg, q question) (Answer, error) {
+func readAnswer(m *dns.Msg, q question) (Answer, error) {
 	fail := func(why string) (Answer, error) {
 		return Answer{}, &LookupError{Name: plain(q.name), Type: dns.TypeToString[q.typ], Rcode: dns.RcodeToString[m.Rcode], Err: errors.New(why)}
 	}

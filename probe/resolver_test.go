@@ -57,7 +57,7 @@ func replied(ask *dns.Msg, change func(*dns.Msg)) []byte {
 	return b
 }
 
-func record(text string) dns.RR {
+func newRecord(text string) dns.RR {
 	rr, err := dns.NewRR(text)
 	if err != nil {
 		panic(err)
@@ -66,7 +66,7 @@ func record(text string) dns.RR {
 }
 
 func TestResolverDistrustsAnswers(t *testing.T) {
-	good := func(m *dns.Msg) { m.Answer = []dns.RR{record("a.example. 60 IN A 127.0.0.1")} }
+	good := func(m *dns.Msg) { m.Answer = []dns.RR{newRecord("a.example. 60 IN A 127.0.0.1")} }
 	for _, c := range []struct {
 		name  string
 		reply func(ask *dns.Msg, raw []byte) [][]byte
@@ -76,7 +76,7 @@ func TestResolverDistrustsAnswers(t *testing.T) {
 		{"other id first", func(ask *dns.Msg, _ []byte) [][]byte {
 			return [][]byte{replied(ask, func(m *dns.Msg) {
 				m.Id++
-				m.Answer = []dns.RR{record("a.example. 60 IN A 127.0.0.66")}
+				m.Answer = []dns.RR{newRecord("a.example. 60 IN A 127.0.0.66")}
 			}), replied(ask, good)}
 		}, "127.0.0.1"},
 		{"other question first", func(ask *dns.Msg, _ []byte) [][]byte {
@@ -96,10 +96,10 @@ func TestResolverDistrustsAnswers(t *testing.T) {
 			return [][]byte{append(b, 0xc0, 12, 0, 1, 0, 1)}
 		}, "error"},
 		{"record of another name", func(ask *dns.Msg, _ []byte) [][]byte {
-			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{record("b.example. 60 IN A 127.0.0.66")} })}
+			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{newRecord("b.example. 60 IN A 127.0.0.66")} })}
 		}, ""},
 		{"record of another class", func(ask *dns.Msg, _ []byte) [][]byte {
-			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{record("a.example. 60 CH A 127.0.0.66")} })}
+			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{newRecord("a.example. 60 CH A 127.0.0.66")} })}
 		}, ""},
 		{"record without data", func(ask *dns.Msg, _ []byte) [][]byte {
 			return [][]byte{replied(ask, func(m *dns.Msg) {
@@ -107,17 +107,17 @@ func TestResolverDistrustsAnswers(t *testing.T) {
 			})}
 		}, ""},
 		{"alias to itself", func(ask *dns.Msg, _ []byte) [][]byte {
-			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{record("a.example. 60 IN CNAME a.example.")} })}
+			return [][]byte{replied(ask, func(m *dns.Msg) { m.Answer = []dns.RR{newRecord("a.example. 60 IN CNAME a.example.")} })}
 		}, "error"},
 		{"aliases without end", func(ask *dns.Msg, _ []byte) [][]byte {
 			return [][]byte{replied(ask, func(m *dns.Msg) {
-				m.Answer = []dns.RR{record(ask.Question[0].Name + " 60 IN CNAME x" + ask.Question[0].Name)}
+				m.Answer = []dns.RR{newRecord(ask.Question[0].Name + " 60 IN CNAME x" + ask.Question[0].Name)}
 			})}
 		}, "error"},
 		{"a referral", func(ask *dns.Msg, _ []byte) [][]byte {
 			return [][]byte{replied(ask, func(m *dns.Msg) {
 				m.RecursionAvailable = false
-				m.Ns = []dns.RR{record("example. 60 IN NS ns.example.")}
+				m.Ns = []dns.RR{newRecord("example. 60 IN NS ns.example.")}
 			})}
 		}, "error"},
 		{"refused", func(ask *dns.Msg, _ []byte) [][]byte {
