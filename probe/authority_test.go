@@ -27,13 +27,16 @@ type certificate struct {
 	signed x509.SignatureAlgorithm
 }
 
-func newAuthority(t testing.TB) authority {
+func newAuthority(t testing.TB) authority { return newAuthorityAt(t, time.Now().Add(-time.Hour)) }
+
+// newAuthorityAt is one that was made at a time.
+func newAuthorityAt(t testing.TB, made time.Time) authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Authority"}, NotBefore: made, NotAfter: made.Add(72 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {

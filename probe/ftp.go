@@ -19,12 +19,11 @@ var ftp = &protocol{
 		return (code(head, "220") || code(head, "421") || code(head, "120")) && !bytes.Contains(bytes.ToUpper(head), []byte("SMTP"))
 	},
 	read: readFTP,
-	upgrade: func(p *peer) bool {
-		if _, ok := p.reply(); !ok {
-			return false
+	upgrade: func(p *peer) (bool, error) {
+		if r, ok := p.reply(); !ok || r.class() != '2' {
+			return false, errUpgrade
 		}
-		r, ok := p.command("AUTH TLS")
-		return ok && r.code == "234"
+		return p.upgraded("AUTH TLS", "234")
 	},
 }
 

@@ -17,12 +17,15 @@ var imap = &protocol{
 		return bytes.HasPrefix(head, []byte("* OK")) || bytes.HasPrefix(head, []byte("* PREAUTH")) || bytes.HasPrefix(head, []byte("* BYE"))
 	},
 	read: readIMAP,
-	upgrade: func(p *peer) bool {
-		if _, ok := p.line(); !ok {
-			return false
+	upgrade: func(p *peer) (bool, error) {
+		if l, ok := p.line(); !ok || strings.HasPrefix(l, "* BYE") {
+			return false, errUpgrade
 		}
 		_, ok := p.tagged("a1 STARTTLS")
-		return ok
+		if !ok && p.gone {
+			return false, errUpgrade
+		}
+		return ok, nil
 	},
 }
 

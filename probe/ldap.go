@@ -16,14 +16,17 @@ var ldap = &protocol{
 	tlsPorts: []uint16{636, 3269},
 	hello:    func(*peer) []byte { return rootDSE() },
 	read:     readLDAP,
-	upgrade: func(p *peer) bool {
+	upgrade: func(p *peer) (bool, error) {
 		// ExtendedRequest StartTLS, message 1 (§4.14); the result is resultCode 0
 		if !p.send(ber(0x30, []byte{2, 1, 1}, ber(0x77, ber(0x80, []byte(oidStartTLS))))) {
-			return false
+			return false, errUpgrade
 		}
 		op, ok := p.ldapMessage()
+		if !ok {
+			return false, errUpgrade
+		}
 		parts := elements(op.body)
-		return ok && op.tag == 0x78 && len(parts) > 0 && parts[0].number() == 0
+		return op.tag == 0x78 && len(parts) > 0 && parts[0].number() == 0, nil
 	},
 }
 

@@ -1,6 +1,9 @@
 package probe
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // reply is the answer of a protocol with three-digit codes (RFC 5321 §4.2,
 // RFC 959 §4.2): the code, and the text of its lines without it.
@@ -44,6 +47,18 @@ func (p *peer) command(s string) (reply, bool) {
 		return reply{}, false
 	}
 	return p.reply()
+}
+
+// errUpgrade is a server that did not say whether it goes on in TLS.
+var errUpgrade = fmt.Errorf("%w: it does not say whether it goes on in TLS", ErrSilent)
+
+// upgraded asks to go on in TLS; a server that has no time now says so with a 4.
+func (p *peer) upgraded(command, yes string) (bool, error) {
+	r, ok := p.command(command)
+	if !ok || r.class() == '4' {
+		return false, errUpgrade
+	}
+	return r.code == yes, nil
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -20,10 +20,13 @@ var mysql = &protocol{
 		return len(head) >= 5 && head[2] == 0 && head[3] <= 2 && (head[4] == 10 || head[4] == 9 || head[4] == 0xff) && binary.LittleEndian.Uint16(head) >= 5
 	},
 	read: readMySQL,
-	upgrade: func(p *peer) bool {
+	upgrade: func(p *peer) (bool, error) {
 		b, ok := p.mysqlPacket()
-		if !ok || len(b) == 0 || b[0] != 10 {
-			return false
+		if !ok || len(b) == 0 || b[0] == 0xff {
+			return false, errUpgrade
+		}
+		if _, rest, _ := bytes.Cut(b[1:], []byte{0}); b[0] != 10 || len(rest) < 15 || binary.LittleEndian.Uint16(rest[13:])&0x0800 == 0 {
+			return false, nil
 		}
 		// SSLRequest: capabilities with CLIENT_SSL and CLIENT_PROTOCOL_41, the
 		// largest packet, the character set, 23 bytes of nothing.
@@ -32,7 +35,10 @@ var mysql = &protocol{
 		binary.LittleEndian.PutUint32(req[4:], 0x00000a00|0x00008000)
 		binary.LittleEndian.PutUint32(req[8:], 1<<24)
 		req[12] = 33
-		return p.send(req)
+		if !p.send(req) {
+			return false, errUpgrade
+		}
+		return true, nil
 	},
 }
 

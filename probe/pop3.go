@@ -15,12 +15,15 @@ var pop3 = &protocol{
 	tlsPorts: []uint16{995},
 	greets:   func(head []byte) bool { return bytes.HasPrefix(head, []byte("+OK")) },
 	read:     readPOP3,
-	upgrade: func(p *peer) bool {
-		if _, ok := p.line(); !ok || !p.say("STLS\r\n") {
-			return false
+	upgrade: func(p *peer) (bool, error) {
+		if l, ok := p.line(); !ok || !strings.HasPrefix(l, "+OK") || !p.say("STLS\r\n") {
+			return false, errUpgrade
 		}
 		l, ok := p.line()
-		return ok && strings.HasPrefix(l, "+OK")
+		if !ok {
+			return false, errUpgrade
+		}
+		return strings.HasPrefix(l, "+OK"), nil
 	},
 }
 

@@ -20,12 +20,12 @@ var postgresql = &protocol{
 	ports: []uint16{5432, 6432},
 	hello: func(*peer) []byte { return sslRequest },
 	read:  readPostgreSQL,
-	upgrade: func(p *peer) bool {
-		b, ok := []byte(nil), p.send(sslRequest)
-		if ok {
-			b, ok = p.take(1)
+	upgrade: func(p *peer) (bool, error) {
+		if !p.ask(sslRequest) {
+			return false, errUpgrade
 		}
-		return ok && b[0] == 'S'
+		b, _ := p.take(1)
+		return b[0] == 'S', nil
 	},
 }
 

@@ -5,6 +5,7 @@ package probe
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"time"
@@ -64,6 +65,8 @@ type Env struct {
 	Agent    string // User-Agent, with the address of who to ask
 	Timeout  time.Duration
 	Now      func() time.Time
+	// Roots are the authorities that certificates are held against; nil are the system's.
+	Roots *x509.CertPool
 	// Found hears of names met on the way: mail exchangers, names of a
 	// certificate. The plan decides whether they are looked at: nothing a host
 	// says widens the scope.

@@ -19,12 +19,15 @@ var rdp = &protocol{
 		return []byte("\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00")
 	},
 	read: readRDP,
-	upgrade: func(p *peer) bool {
+	upgrade: func(p *peer) (bool, error) {
 		if !p.send(rdpAny) {
-			return false
+			return false, errUpgrade
 		}
 		kind, code, ok := p.rdpConfirm()
-		return ok && kind == rdpResponse && code != 0
+		if !ok {
+			return false, errUpgrade
+		}
+		return kind == rdpResponse && code != 0, nil
 	},
 }
 

@@ -59,8 +59,8 @@ type protocol struct {
 	// tlsPorts are where it usually lives inside TLS; nil: it is not asked there.
 	tlsPorts []uint16
 	// upgrade brings a fresh connection to where the TLS handshake begins
-	// (STARTTLS); nil when it cannot.
-	upgrade func(p *peer) bool
+	// (STARTTLS), and says whether the server goes there; nil when it cannot.
+	upgrade func(p *peer) (bool, error)
 }
 
 // look is one identification. A connection costs (the brakes allow few), so

@@ -19,15 +19,14 @@ var smtp = &protocol{
 		return (code(head, "220") || code(head, "554")) && !bytes.Contains(bytes.ToUpper(head), []byte("FTP"))
 	},
 	read: readSMTP,
-	upgrade: func(p *peer) bool {
-		if _, ok := p.reply(); !ok {
-			return false
+	upgrade: func(p *peer) (bool, error) {
+		if r, ok := p.reply(); !ok || r.class() != '2' {
+			return false, errUpgrade
 		}
-		if r, ok := p.command("EHLO " + helloName); !ok || r.class() != '2' {
-			return false
+		if _, ok := p.command("EHLO " + helloName); !ok {
+			return false, errUpgrade
 		}
-		r, ok := p.command("STARTTLS")
-		return ok && r.code == "220"
+		return p.upgraded("STARTTLS", "220")
 	},
 }
 
