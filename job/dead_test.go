@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"time"
 	_ "time/tzdata" // the test of zones
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/rivertype"
 	"go.uber.org/goleak"
 
@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 			fmt.Println("failed", err)
 		}
 		os.Exit(1)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // these tests wait more than they compute
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -377,6 +381,23 @@ func TestManyOrphans(t *testing.T) {
 	})
 }
 
+// TestTwoLooks: a life lock that is free once is no proof of death: all are,
+// for a moment, after a restart of PostgreSQL.
+func TestTwoLooks(t *testing.T) {
+	t.Parallel()
+	cfg := onPostgres(t)
+	j := open(t, cfg.with(one, Kind{Name: "lost", Queue: "hard", Run: nothing}))
+	orphans(t, j, 1, "lost", "somebody", time.Now())
+	for look, want := range []State{Running, Available} {
+		if err := j.home.tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := row(t, j, 1).State; s != want {
+			t.Errorf("after look %d it is %s, want %s", look+1, s, want)
+		}
+	}
+}
+
 // TestLeaderOfOtherQueues: a leader that does not work the queue of a stuck
 // job rescues it; one that did not know the kind would discard it.
 func TestLeaderOfOtherQueues(t *testing.T) {
@@ -402,11 +423,12 @@ func TestTaken(t *testing.T) {
 		case *embedded:
 			_, err = h.db.Exec(`update river_job set attempt = 2 where id = ?`, id)
 		case *postgres: // and the other one lives
-			err = h.pool.AcquireFunc(t.Context(), func(c *pgxpool.Conn) error {
-				_, err := c.Exec(t.Context(), `select pg_advisory_lock(`+lockKey("$1")+`)`, h.lockName("another"))
-				return err
-			})
-			if err != nil {
+			other, perr := openPostgres(t.Context(), j.cfg, "another")
+			if perr != nil {
+				t.Fatal(perr)
+			}
+			t.Cleanup(func() { other.close() })
+			if err := other.settle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			_, err = h.pool.Exec(t.Context(), `update jobs.river_job set attempt = 2, attempted_by = array_append(attempted_by, 'another') where id = $1`, id)
