@@ -8,4 +8,8 @@ var All = []Check{
 	ZoneTransfer,
 	Service,
 	TLS,
+	HTTP,
+	HTTPSecurityTxt,
+	HTTPGit,
+	HTTPServerStatus,
 }

@@ -22,9 +22,11 @@ var ruleFiles embed.FS
 // rule tells one product by what its hosts show. The names of vendor and
 // product are those of the CPE dictionary.
 type rule struct {
-	Product string `yaml:"product"` // "vendor/product"
-	Title   string `yaml:"title"`   // what people call it
-	Part    string `yaml:"part"`    // of the CPE name: a, o, h; "" is a
+	// Product is "vendor/product". A {group} in it is filled in from the
+	// pattern, as the dictionary writes names: lower case, "_" for spaces.
+	Product string `yaml:"product"`
+	Title   string `yaml:"title"` // what people call it
+	Part    string `yaml:"part"`  // of the CPE name: a, o, h; "" is a
 	// Known are other names of the same product in catalogues, "vendor: product".
 	Known []string  `yaml:"known"`
 	See   []sight   `yaml:"see"`
@@ -103,7 +105,7 @@ func (r *rule) prepare() error {
 		if err != nil {
 			return ruleFault(r.file, r.Product, "%v", err)
 		}
-		for _, g := range groupsOf(s.Version) {
+		for _, g := range groupsOf(s.Version + r.name) {
 			if re.SubexpIndex(g) < 0 {
 				return ruleFault(r.file, r.Product, "the pattern has no group %s", g)
 			}
@@ -139,16 +141,20 @@ func (s *sight) match(text string) (vedette.Software, bool) {
 		}
 		return ""
 	}
+	fill := func(template string, how func(string) string) string {
+		for _, g := range groupsOf(template) {
+			template = strings.ReplaceAll(template, "{"+g+"}", how(group(g)))
+		}
+		return template
+	}
 	version := group("version")
 	if s.Version != "" {
-		version = s.Version
-		for _, g := range groupsOf(s.Version) {
-			version = strings.ReplaceAll(version, "{"+g+"}", unpadded(group(g)))
-		}
+		version = fill(s.Version, unpadded)
 	}
+	name := fill(s.rule.name, func(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "_") })
 	update := group("update")
-	sw := vedette.Software{Vendor: s.rule.vendor, Product: s.rule.name, Version: version + update,
-		CPE: exactCPE(s.rule.Part, s.rule.vendor, s.rule.name, version, update)}
+	sw := vedette.Software{Vendor: s.rule.vendor, Product: name, Version: version + update,
+		CPE: exactCPE(s.rule.Part, s.rule.vendor, name, version, update)}
 	return packaging(sw, group("distro"), group("package")), true
 }
 

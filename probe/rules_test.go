@@ -2,6 +2,7 @@ package probe
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -27,7 +28,7 @@ func TestRuleExamples(t *testing.T) {
 		for _, e := range r.Yes {
 			var got *vedette.Software
 			for _, sw := range rules.Match(e.On, e.Text) {
-				if sw.Vendor == r.vendor && sw.Product == r.name {
+				if sw.Vendor == r.vendor && (sw.Product == r.name || strings.Contains(r.name, "{")) {
 					got = &sw
 				}
 			}

@@ -270,6 +270,9 @@ func (b *Bound) connect(ctx context.Context, t vedette.Target, wait time.Duratio
 	return c, err
 }
 
+// Request waits until one more HTTP request to an address may go out.
+func (b *Bound) Request(ctx context.Context, a netip.Addr) error { return b.brakes.Request(ctx, a) }
+
 // dropped loses the connect in a lab that drops some.
 func (b *Bound) dropped(t vedette.Target) bool { return b.d.lab && b.d.Drop != nil && b.d.Drop(t) }
 
