@@ -175,15 +175,16 @@ func (in *Internet) log(format string, a ...any) {
 func (in *Internet) Constituency() ([]vedette.Constituent, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	layout := in.settled()
 	var out []vedette.Constituent
 	for _, c := range in.d.Constituents {
 		c.Scope, c.Exclude = slices.Clone(c.Scope), slices.Clone(c.Exclude)
-		if in.Layout != Real {
+		if layout != Real {
 			if err := in.addURLs(&c); err != nil {
 				return nil, err
 			}
 		}
-		if in.Layout == Single {
+		if layout == Single {
 			c.Scope, c.Exclude = single(c.Scope), single(c.Exclude)
 		}
 		out = append(out, c)

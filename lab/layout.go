@@ -54,8 +54,17 @@ func (in *Internet) At(addr netip.Addr, port int, proto string) netip.AddrPort {
 	return in.place(spot{addr.String(), port, proto})
 }
 
+// settled chooses the layout, when it was left open; the caller holds mu.
+func (in *Internet) settled() Layout {
+	if in.Layout == Auto {
+		in.Layout = BestLayout()
+	}
+	return in.Layout
+}
+
 // place is At for who holds mu. A single address gives each spot the next port.
 func (in *Internet) place(s spot) netip.AddrPort {
+	in.settled()
 	a := netip.MustParseAddr(s.addr)
 	switch {
 	case in.Layout == High && s.port < 1024:
@@ -63,6 +72,41 @@ func (in *Internet) place(s spot) netip.AddrPort {
 	case in.Layout != Single:
 		return netip.AddrPortFrom(a, uint16(s.port))
 	}
+	if len(in.spread) == 0 {
+		in.spreadOut()
+	}
+	return in.spreadTo(s)
+}
+
+// spreadOut gives what the file names its ports in the order of the file, so
+// that every process gives the same.
+func (in *Internet) spreadOut() {
+	if a, err := netip.ParseAddrPort(in.d.Resolver); err == nil {
+		in.spreadTo(spot{a.Addr().String(), int(a.Port()), "both"})
+	}
+	for _, h := range in.d.Hosts {
+		for _, v := range h.Service {
+			in.spreadTo(spot{h.Address, v.Port, v.Proto})
+		}
+	}
+	for _, h := range in.d.Hosts {
+		more, _ := ports(h.Middlebox)
+		for _, p := range more {
+			in.spreadTo(spot{h.Address, p, "tcp"})
+		}
+	}
+	for _, a := range in.d.Tripwire.Addresses {
+		for _, w := range [][2]string{{"tcp", in.d.Tripwire.TCP}, {"udp", in.d.Tripwire.UDP}} {
+			more, _ := ports(w[1])
+			for _, p := range more {
+				in.spreadTo(spot{a, p, w[0]})
+			}
+		}
+	}
+}
+
+// spreadTo is the port of a spot, the next one when it has none.
+func (in *Internet) spreadTo(s spot) netip.AddrPort {
 	at, ok := in.spread[s]
 	if !ok {
 		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(singleBase+len(in.spread)))

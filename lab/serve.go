@@ -51,9 +51,7 @@ func (in *Internet) Serve(ctx context.Context) error {
 	if in.ctx != nil {
 		return vedette.Invalid("the lab runs already")
 	}
-	if in.Layout == Auto {
-		in.Layout = BestLayout()
-	}
+	in.settled()
 	ca, err := newAuthority(in.now())
 	if err != nil {
 		return err

@@ -148,6 +148,42 @@ func TestTruthAgreesWithTheRules(t *testing.T) {
 	}
 }
 
+// TestTheSameEverywhere: a lab that starts again has the same places and the
+// same certificates, so that a survey of it sees no change.
+func TestTheSameEverywhere(t *testing.T) {
+	var truths, certs [2]string
+	for i := range truths {
+		in, err := Load(Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Layout, in.Now = Single, at(2026)
+		var b bytes.Buffer
+		if err := in.WriteTruth(&b); err != nil {
+			t.Fatal(err)
+		}
+		ca, err := newAuthority(in.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{certValid, certExpired, certSelfSigned, certWrongName} {
+			c, err := ca.leaf(&in.d.Hosts[1], TLS{Cert: kind}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := c.Certificate[0]
+			certs[i] += string(b)
+		}
+		truths[i] = b.String()
+	}
+	if truths[0] != truths[1] {
+		t.Error("the places differ")
+	}
+	if certs[0] != certs[1] {
+		t.Error("the certificates differ")
+	}
+}
+
 func TestLayouts(t *testing.T) {
 	for _, l := range []Layout{High, Single} {
 		in, err := Load(Moved(Default(), block()))
