@@ -118,8 +118,8 @@ func dnsReports(list []vedette.Observation) []string {
 	return out
 }
 
-// golden compares what looks saw with a file.
-func golden(t *testing.T, name string, got any) {
+// goldenDNS compares what looks saw with a file.
+func goldenDNS(t *testing.T, name string, got any) {
 	t.Helper()
 	b, err := json.MarshalIndent(got, "", "\t")
 	if err != nil {
@@ -161,7 +161,7 @@ func TestDNS(t *testing.T) {
 		w.renew()
 		seen := w.must(DNS, name)
 		slices.Sort(w.found)
-		golden(t, "dns-"+name, struct {
+		goldenDNS(t, "dns-"+name, struct {
 			Seen  []vedette.Observation
 			Found []string
 		}{seen, w.found})

@@ -153,7 +153,7 @@ func TestMail(t *testing.T) {
 			t.Errorf("%s: %q, not %q", c.about, got, c.want)
 		}
 		if len(seen) > 0 {
-			golden(t, "mail-"+c.name, seen)
+			goldenDNS(t, "mail-"+c.name, seen)
 		}
 		if n := w.dialer.Sent().Of("scope"); n != 0 {
 			t.Errorf("%s: %d connections of a passive check", c.about, n)

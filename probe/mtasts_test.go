@@ -161,7 +161,7 @@ func TestMTASTS(t *testing.T) {
 			t.Errorf("%s: %q, not %q", c.about, got, c.want)
 		}
 		if c.about == "right" {
-			golden(t, "mta-sts-north.example", seen)
+			goldenDNS(t, "mta-sts-north.example", seen)
 		}
 	}
 }

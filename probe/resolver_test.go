@@ -17,9 +17,9 @@ import (
 	"github.com/vedette-hub/vedette/safe"
 )
 
-// hostile is a name server that answers datagrams as a test says: with any
+// hostileDNS is a name server that answers datagrams as a test says: with any
 // number of any bytes.
-func hostile(t *testing.T, reply func(ask *dns.Msg, raw []byte) [][]byte) (*Resolver, *atomic.Int64) {
+func hostileDNS(t *testing.T, reply func(ask *dns.Msg, raw []byte) [][]byte) (*Resolver, *atomic.Int64) {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -127,7 +127,7 @@ func TestResolverDistrustsAnswers(t *testing.T) {
 			return [][]byte{replied(ask, func(m *dns.Msg) { m.Rcode = dns.RcodeNameError })}
 		}, ""},
 	} {
-		r, _ := hostile(t, c.reply)
+		r, _ := hostileDNS(t, c.reply)
 		a, err := r.Ask(t.Context(), "a.example", dns.TypeA)
 		var fail *LookupError
 		got := "error"
@@ -188,7 +188,7 @@ func TestResolver(t *testing.T) {
 
 // TestResolverServers: the next is asked when one fails, and none that is not configured.
 func TestResolverServers(t *testing.T) {
-	bad, asked := hostile(t, func(ask *dns.Msg, _ []byte) [][]byte {
+	bad, asked := hostileDNS(t, func(ask *dns.Msg, _ []byte) [][]byte {
 		return [][]byte{replied(ask, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure })}
 	})
 	d, err := lab.ServeDNS(t.Context(), "127.0.0.1:0", northZone)

@@ -40,7 +40,7 @@ func TestZoneTransfer(t *testing.T) {
 	check := zoneTransfer(port)
 
 	seen := w.must(check, "north.example")
-	golden(t, "axfr-north.example", seen)
+	goldenDNS(t, "axfr-north.example", seen)
 	for _, a := range w.allowed {
 		if a.Addr.Addr() == netip.MustParseAddr("127.0.9.53") {
 			t.Error("a server outside of the scope was asked")
