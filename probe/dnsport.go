@@ -66,7 +66,10 @@ func (p *peer) dnsAnswer() (*dns.Msg, bool) {
 	if len(b) < 12 || m.Unpack(b) != nil || !m.Response || m.Opcode != dns.OpcodeQuery || m.Id != p.asked.Id {
 		return nil, false
 	}
-	// A server may leave the question out of an error.
+	// A server may leave the question out of an error, and then all else too.
+	if len(m.Question) == 0 && (m.Rcode == dns.RcodeSuccess || len(b) != 12 || string(b[4:12]) != "\x00\x00\x00\x00\x00\x00\x00\x00") {
+		return nil, false
+	}
 	if len(m.Question) > 1 || len(m.Question) == 1 && !strings.EqualFold(m.Question[0].Name, p.asked.Question[0].Name) {
 		return nil, false
 	}
