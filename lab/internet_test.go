@@ -204,6 +204,31 @@ func TestTripwire(t *testing.T) {
 	}
 }
 
+// TestTripwireSeesPackets: even where nothing listens.
+func TestTripwireSeesPackets(t *testing.T) {
+	in := started(t)
+	if !in.Tripwire().Sniffs() {
+		t.Skip("needs Linux and the right to raw sockets")
+	}
+	c := call(t, in, "200.10", 80, "tcp")
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: shop.alder.example\r\n\r\n")
+	io.Copy(io.Discard, io.LimitReader(c, 1))
+	call(t, in, "0.10", 22, "tcp") // is none of its business
+	if got := in.Tripwire().Trespasses(); len(got) != 0 {
+		t.Fatal(got)
+	}
+	for _, host := range []string{"200.10", "200.99"} {
+		if _, err := dial(t.Context(), in, fmt.Sprintf("127.%d.%s", block(), host), 51, "tcp"); err == nil {
+			t.Fatal("something listens there")
+		}
+	}
+	fmt.Fprintf(call(t, in, "200.99", 51, "udp"), "hello")
+	until(t, func() bool { return len(in.Tripwire().Trespasses()) == 3 })
+	if n := len(in.Tripwire().Touches()); n != 1 {
+		t.Errorf("%d touches", n)
+	}
+}
+
 // until waits for something that another goroutine is about to do.
 func until(t *testing.T, done func() bool) {
 	t.Helper()

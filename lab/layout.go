@@ -15,7 +15,7 @@ type Layout int
 const (
 	Auto   Layout = iota // the first of the others that works here
 	Real                 // as the file says: ports below 1024 need privileges
-	High                 // every port below 1024 is 10,000 higher
+	High                 // every port below 1024 is 20,000 higher
 	Single               // all on 127.0.0.1, on ports from 20,000: where no other address is configured
 )
 
@@ -23,7 +23,7 @@ const (
 func (l Layout) String() string { return [...]string{"auto", "real", "high", "single"}[l] }
 
 const (
-	highShift  = 10_000
+	highShift  = 20_000
 	singleBase = 20_000
 )
 
@@ -95,12 +95,13 @@ func (in *Internet) spreadOut() {
 			in.spreadTo(spot{h.Address, p, "tcp"})
 		}
 	}
+	tcp, udp := in.wirePorts()
 	for _, a := range in.d.Tripwire.Addresses {
-		for _, w := range [][2]string{{"tcp", in.d.Tripwire.TCP}, {"udp", in.d.Tripwire.UDP}} {
-			more, _ := ports(w[1])
-			for _, p := range more {
-				in.spreadTo(spot{a, p, w[0]})
-			}
+		for _, p := range tcp {
+			in.spreadTo(spot{a, p, "tcp"})
+		}
+		for _, p := range udp {
+			in.spreadTo(spot{a, p, "udp"})
 		}
 	}
 }

@@ -58,6 +58,7 @@ func (in *Internet) Serve(ctx context.Context) error {
 	}
 	in.ca, in.wire = ca, newTripwire(in.d.Tripwire)
 	in.ctx, in.stop = context.WithCancel(ctx)
+	in.startSniff()
 	if err := errors.Join(in.startNames(), in.reconcile()); err != nil {
 		in.end()
 		in.ctx = nil
@@ -85,6 +86,18 @@ func (in *Internet) Close() {
 		resolver.Close()
 	}
 	in.wg.Wait()
+}
+
+// startSniff counts packets, where that is allowed and addresses tell hosts apart.
+func (in *Internet) startSniff() {
+	if in.Layout == Single || len(in.d.Tripwire.Networks) == 0 {
+		return
+	}
+	run, ok := in.wire.sniff(in.ctx)
+	in.wire.sniffs = ok
+	if ok {
+		in.wg.Go(run)
+	}
 }
 
 // runs says whether it serves; the caller holds mu.
@@ -133,14 +146,32 @@ func (in *Internet) wanted() map[spot]*live {
 		more, _ := ports(h.Middlebox)
 		in.fill(want, h, more, "tcp", middlebox)
 	}
+	tcp, udp := in.wirePorts()
 	for _, a := range in.d.Tripwire.Addresses {
 		h := &Host{Address: a}
-		tcp, _ := ports(in.d.Tripwire.TCP)
-		udp, _ := ports(in.d.Tripwire.UDP)
 		in.fill(want, h, tcp, "tcp", middlebox)
 		in.fill(want, h, udp, "udp", middlebox)
 	}
 	return want
+}
+
+// wirePorts are the ports on which the tripwire listens: those of its lists, and
+// all on which any host does, since those are what a survey of the lab scans.
+func (in *Internet) wirePorts() (tcp, udp []int) {
+	tcp, _ = ports(in.d.Tripwire.TCP)
+	udp, _ = ports(in.d.Tripwire.UDP)
+	for _, h := range in.d.Hosts {
+		for _, s := range h.Service {
+			if s.Proto == "udp" {
+				udp = append(udp, s.Port)
+			} else {
+				tcp = append(tcp, s.Port)
+			}
+		}
+	}
+	slices.Sort(tcp)
+	slices.Sort(udp)
+	return slices.Compact(tcp), slices.Compact(udp)
 }
 
 // fill puts a listener of a kind on those ports of a host that have none.

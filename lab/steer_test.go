@@ -196,7 +196,7 @@ func TestLayouts(t *testing.T) {
 		}
 		serve(t, in)
 		at := in.At(netip.MustParseAddr(fmt.Sprintf("127.%d.0.10", block())), 22, "tcp")
-		if l == High && at.Port() != 10022 || l == Single && at.Addr().String() != "127.0.0.1" {
+		if l == High && at.Port() != 20022 || l == Single && at.Addr().String() != "127.0.0.1" {
 			t.Errorf("%s: %s", l, at)
 		}
 		if got := firstLine(t, call(t, in, "0.10", 22, "tcp")); !strings.HasPrefix(got, "SSH-2.0-OpenSSH") {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -73,10 +74,18 @@ type Tripwire struct {
 	allow    []string
 	mu       sync.Mutex
 	touches  []*Touch
+	packets  map[packet]int
+	sniffs   bool
+}
+
+// packet is what opens something, and where.
+type packet struct {
+	network string
+	to      netip.AddrPort
 }
 
 func newTripwire(p wirePlan) *Tripwire {
-	t := new(Tripwire)
+	t := &Tripwire{packets: map[packet]int{}}
 	t.move(p)
 	return t
 }
@@ -117,9 +126,52 @@ func (t *Tripwire) Touches() []Touch {
 	return out
 }
 
-// Trespasses are the touches that no scope authorises.
+// Trespasses are the touches that no scope authorises. Where packets can be
+// counted, those that met no listener, or never finished to connect, are among them.
 func (t *Tripwire) Trespasses() []Touch {
-	return slices.DeleteFunc(t.Touches(), func(t Touch) bool { return t.Allowed })
+	more := t.unmet()
+	if len(more) > 0 { // what was sent a moment ago may not have been accepted yet
+		time.Sleep(100 * time.Millisecond)
+		more = t.unmet()
+	}
+	return append(slices.DeleteFunc(t.Touches(), func(t Touch) bool { return t.Allowed }), more...)
+}
+
+// Sniffs says whether packets are counted besides connections.
+func (t *Tripwire) Sniffs() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sniffs
+}
+
+// packet counts one that goes to the tripwire.
+func (t *Tripwire) packet(p packet) {
+	if !t.holds(p.to.Addr().String()) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.packets) < maxTouches || t.packets[p] > 0 {
+		t.packets[p]++
+	}
+}
+
+// unmet are packets beyond those that listeners recorded.
+func (t *Tripwire) unmet() []Touch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := maps.Clone(t.packets)
+	for _, x := range t.touches {
+		left[packet{x.Network, x.To}]--
+	}
+	var out []Touch
+	for p, n := range left {
+		for range n {
+			out = append(out, Touch{Network: p.network, To: p.to})
+		}
+	}
+	slices.SortFunc(out, func(a, b Touch) int { return a.To.Compare(b.To) })
+	return out
 }
 
 // Write writes the touches as lines of JSON.
