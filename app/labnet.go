@@ -22,7 +22,7 @@ type labInit struct {
 
 // Help is shown by --help.
 func (labInit) Help() string {
-	return "Examples:\n  vedette --data lab lab init\n  vedette --data lab lab serve &\n  vedette --data lab survey run alder --yes\n\nWrites lab/internet.yaml (hosts, zones, what is wrong with them), lab/constituency.yaml, lab/truth.jsonl (what a perfect survey finds) and vedette.yaml (the lab's resolver) into the data folder. A stamped store touches loopback and nothing else, for ever."
+	return "Examples:\n  vedette --data lab lab init\n  vedette --data lab lab serve\n  vedette --data lab survey run alder --yes\n\nWrites lab/internet.yaml (hosts, zones, what is wrong with them), lab/constituency.yaml, lab/truth.jsonl (what a perfect survey finds) and vedette.yaml (the lab's resolver) into the data folder. A stamped store touches loopback and nothing else, for ever."
 }
 
 // Run stamps the store and writes the lab's files.

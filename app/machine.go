@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/scope"
 	"github.com/vedette-hub/vedette/store"
 )
@@ -175,10 +176,32 @@ func (verifyCmd) Run(r *run) error {
 	return r.print(t)
 }
 
-type migrateCmd struct{}
+type migrateCmd struct {
+	WorkerRole string `help:"Give this role of PostgreSQL what a probe worker needs, and nothing else." placeholder:"ROLE"`
+}
 
-// Run has done its work when the store is open.
-func (migrateCmd) Run(r *run) error {
+// Help is shown by --help.
+func (migrateCmd) Help() string {
+	return "Examples:\n  vedette migrate\n  vedette --db postgres://hub@db.hub.example/vedette migrate --worker-role probe\n\nThe role is made before: create role probe login password '...'"
+}
+
+// Run has done its work when the store is open, but for a worker's role.
+func (c *migrateCmd) Run(r *run) error {
+	if c.WorkerRole != "" {
+		jc := r.jobConfig()
+		if jc.URL == "" {
+			return vedette.Invalid("workers need PostgreSQL: the embedded store is of one machine")
+		}
+		if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
+			return err
+		}
+		if err := r.sc.GrantWorker(r.ctx, c.WorkerRole, job.Grant(jc.Schema, c.WorkerRole)); err != nil {
+			return err
+		}
+		if err := r.drain(); err != nil {
+			return err
+		}
+	}
 	_, err := io.WriteString(r.out, "the schema is up to date\n")
 	return err
 }

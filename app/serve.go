@@ -111,23 +111,18 @@ func (c *serveCmd) Run(r *run) error {
 // goes back and is worked again.
 const stopTime = 10 * time.Second
 
-type workerCommands struct {
-	Run   workerRun   `cmd:"" default:"withargs" help:"Work parts of surveys for a hub on PostgreSQL."`
-	Grant workerGrant `cmd:"" help:"Give a PostgreSQL role what a worker needs, and nothing else."`
-}
+type workerCmd struct{}
 
-type workerRun struct{}
-
-func (workerRun) storeless() {}
+func (workerCmd) storeless() {}
 
 // Help is shown by --help.
-func (workerRun) Help() string {
-	return "Examples:\n  vedette --db postgres://probe@db.hub.example/vedette worker\n\nThe role of the URL sees the parts that wait with their scopes, and writes what it saw into the inbox; see `vedette worker grant`."
+func (workerCmd) Help() string {
+	return "Examples:\n  vedette --db postgres://probe@db.hub.example/vedette worker\n\nThe role of the URL sees the parts that wait with their scopes, and writes what it saw into the inbox; made by `vedette migrate --worker-role probe`."
 }
 
 // Run works parts until the context ends. It opens no store: the role of a
 // worker could not.
-func (workerRun) Run(r *run) error {
+func (workerCmd) Run(r *run) error {
 	if !store.IsURL(r.place()) {
 		return fmt.Errorf("%w: a worker needs PostgreSQL: --db URL", errUsage)
 	}
@@ -182,25 +177,6 @@ func awaitLab(ctx context.Context, d *store.Desk, log *slog.Logger) (bool, error
 		case <-time.After(time.Second):
 		}
 	}
-}
-
-type workerGrant struct {
-	Role string `arg:"" help:"A role of the database, made with: create role NAME login password '...'"`
-}
-
-// Run grants.
-func (c *workerGrant) Run(r *run) error {
-	jc := r.jobConfig()
-	if jc.URL == "" {
-		return vedette.Invalid("workers need PostgreSQL: the embedded store is of one machine")
-	}
-	if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
-		return err
-	}
-	if err := r.sc.GrantWorker(r.ctx, c.Role, job.Grant(jc.Schema, c.Role)); err != nil {
-		return err
-	}
-	return r.drain()
 }
 
 type jobList struct {

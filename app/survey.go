@@ -305,7 +305,7 @@ func (c *surveyList) Run(r *run) error {
 }
 
 type surveyShow struct {
-	Survey string `arg:"" help:"Survey, as list shows it." placeholder:"S-000001"`
+	Survey string `arg:"" help:"Survey, as list shows it." placeholder:"S-00c0ffee42"`
 }
 
 // Run shows one survey.
@@ -391,14 +391,14 @@ func (c *surveyUnknowns) Run(r *run) error {
 }
 
 type surveyStop struct {
-	Survey string `arg:"" optional:"" help:"Survey, as list shows it." placeholder:"S-000001"`
+	Survey string `arg:"" optional:"" help:"Survey, as list shows it." placeholder:"S-00c0ffee42"`
 	All    bool   `help:"All surveys; none begins until survey resume."`
 	Reason string `help:"Why; it is recorded." default:"by hand" placeholder:"TEXT"`
 }
 
 // Help is shown by --help.
 func (surveyStop) Help() string {
-	return "Examples:\n  vedette survey stop S-000012\n  vedette survey stop --all --reason 'complaint of a provider'\n\nRunning probes read the stop once a second."
+	return "Examples:\n  vedette survey stop S-00c0ffee42\n  vedette survey stop --all --reason 'complaint of a provider'\n\nRunning probes read the stop once a second."
 }
 
 // Run stops.

@@ -24,24 +24,32 @@ import (
 // finding of Bravo's, M for one of Alpha's. A new command has to be here. Acts
 // that write are called by those who may not.
 var lines = map[policy.Act][]string{
-	"constituent list": {""},
-	"constituent show": {"alpha", "canaryb", "nosuch"},
-	"cve list":         {"", "--exploited", "--limit 1", "--search canaryred", "--search canaryamber", "--search canarybtitle", "--search CVE-2026-6666", "--search gateway", "--search GHSA-2222-3333-4444"},
-	"cve show":         {"CVE-2026-1001", "CVE-2026-1001 --all", "CVE-2026-1002", "CVE-2026-5555", "CVE-2026-6666", "CVE-2026-7777", "GHSA-2222-3333-4444"},
-	"finding list":     {"", "--exploited", "--limit 1", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--asset www.canaryb.example", "--asset www.shared.example", "--weakness CVE-2026-6666", "--weakness check:canaryb-check", "--after F", "--presence fixed", "--verdict confirmed"},
-	"finding show":     {"F", "M", "F-0000000000000001"},
-	"asset list":       {"", "--limit 1", "--constituent canaryb", "--constituent alpha"},
-	"asset show":       {"vpn.alpha.example", "www.canaryb.example", "www.shared.example", "198.51.100.70", "canaryb-guess.alpha.example"},
-	"product list":     {"", "--all"},
-	"product propose":  {""},
-	"source list":      {""},
-	"audit list":       {"", "--limit 1", "--below 3"},
-	"audit verify":     {""},
-	"user list":        {""},
-	"token list":       {""},
-	"verify":           {""},
-	"version":          {""},
-	"migrate":          {""},
+	"constituent list":   {""},
+	"constituent show":   {"alpha", "canaryb", "nosuch"},
+	"cve list":           {"", "--exploited", "--limit 1", "--search canaryred", "--search canaryamber", "--search canarybtitle", "--search CVE-2026-6666", "--search gateway", "--search GHSA-2222-3333-4444"},
+	"cve show":           {"CVE-2026-1001", "CVE-2026-1001 --all", "CVE-2026-1002", "CVE-2026-5555", "CVE-2026-6666", "CVE-2026-7777", "GHSA-2222-3333-4444"},
+	"finding list":       {"", "--exploited", "--limit 1", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--asset www.canaryb.example", "--asset www.shared.example", "--weakness CVE-2026-6666", "--weakness check:canaryb-check", "--after F", "--presence fixed", "--verdict confirmed"},
+	"finding show":       {"F", "M", "F-0000000000000001"},
+	"asset list":         {"", "--limit 1", "--constituent canaryb", "--constituent alpha"},
+	"asset show":         {"vpn.alpha.example", "www.canaryb.example", "www.shared.example", "198.51.100.70", "canaryb-guess.alpha.example"},
+	"product list":       {"", "--all"},
+	"product propose":    {""},
+	"source list":        {""},
+	"audit list":         {"", "--limit 1", "--below 3"},
+	"audit verify":       {""},
+	"user list":          {""},
+	"token list":         {""},
+	"verify":             {""},
+	"version":            {""},
+	"migrate":            {""},
+	"survey list":        {"", "alpha", "canaryb", "nosuch"},
+	"survey show":        {"SURVEY", "S-0000000000"},
+	"survey diff":        {"", "alpha", "canaryb", "nosuch", "--since 2026-02-21T00:00:00Z", "canaryb --since 2026-02-21T00:00:00Z"},
+	"survey unknowns":    {""},
+	"survey run":         {"alpha --dry-run", "canaryb --dry-run", "nosuch --dry-run"},
+	"survey optout list": {""}, "survey schedule list": {""}, "config show": {""}, "config describe": {""},
+	"survey host": {"www.canaryb.example --yes"}, "survey stop": {"SURVEY"}, "survey resume": {""}, "survey optout add": {"192.0.2.9 --reason r"}, "survey optout remove": {"192.0.2.9"},
+	"survey schedule set": {"canaryb --every 24h"}, "finding retest": {"F --detach"}, "job list": nil, "job retry": {"1"}, "job cancel": {"1"}, "serve": nil, "worker": nil, "lab serve": nil,
 
 	"import": {"/dev/null"}, "constituent apply": {"/dev/null"}, "finding add": {"CVE-2026-1001 www.canaryb.example --reason r"},
 	"product accept": {"a b --reason r"}, "product reject": {"a b --reason r"}, "user add": {"evil --role lead"}, "user disable": {"canaryb.user"},
@@ -50,7 +58,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate"}
+	"rebuild", "purge", "backup", "lab estate", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.
@@ -102,7 +110,7 @@ func TestWallsOfTheCommands(t *testing.T) {
 					if policy.May(p, act) && slices.Contains(writes, act) {
 						continue // TestWallsAgainstWrites
 					}
-					line = strings.NewReplacer("F-0", "F-0", "F", x.findings[0], "M", x.mine[0]).Replace(line)
+					line = strings.NewReplacer("F-0", "F-0", "SURVEY", x.surveys[0], "F", x.findings[0], "M", x.mine[0]).Replace(line)
 					for _, form := range forms {
 						out, errs, _ := w.call(p, act, line, form)
 						for _, arg := range strings.Fields(line) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/policy"
@@ -74,7 +75,18 @@ var methods = map[string]reading{
 	"Neighbours": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Neighbours(ctx, id, 100)) }, wallsIDs...),
 	"Ranges":     each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Ranges(ctx, id)) }, wallsIDs...),
 	"EPSS":       each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.EPSS(ctx, id)) }, wallsIDs...),
-	"Users":      nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
+	"Surveys":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveys(ctx, id, 100)) }, "", "alpha", "canaryb"),
+	"Survey": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Survey, append(slices.Clone(x.surveys), "S-0000000000"))
+	},
+	"Changes": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
+		return append(all(sc.Changes(ctx, id, time.Time{}, 1000)), all(sc.Changes(ctx, id, time.Date(2026, 2, 21, 0, 0, 0, 0, time.UTC), 1000))...)
+	}, "", "alpha", "canaryb"),
+	"Exposed":   each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Exposed(ctx, id)) }, "alpha", "canaryb", "nosuch"),
+	"Unknowns":  func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unknowns(ctx, 1000)) },
+	"Schedules": func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Schedules(ctx)) },
+	"OptOuts":   nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
+	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
 }
 
@@ -261,7 +273,23 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			_, err := sc.AddToken(ctx, store.Token{Name: "evil", User: "local", Role: vedette.API})
 			return err
 		}},
-		"RevokeToken": {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"RevokeToken":       {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"OptOuts":           {"survey optout list", func() error { _, err := sc.OptOuts(ctx); return err }},
+		"SetOptOut":         {"survey optout add", func() error { return sc.SetOptOut(ctx, vedette.OptOut{What: "192.0.2.1", Reason: "r"}) }},
+		"SetOptOut, remove": {"survey optout remove", func() error { return sc.SetOptOut(ctx, vedette.OptOut{What: "192.0.2.1"}) }},
+		"SetSchedule":       {"survey schedule set", func() error { return sc.SetSchedule(ctx, vedette.Schedule{Constituent: "alpha"}) }},
+		"AddSurvey": {"survey run", func() error {
+			_, err := sc.AddSurvey(ctx, vedette.Survey{Constituent: "alpha", Kind: vedette.FullSurvey}, nil, nil)
+			return err
+		}},
+		"AddSurvey, retest": {"finding retest", func() error {
+			_, err := sc.AddSurvey(ctx, vedette.Survey{Constituent: "alpha", Kind: vedette.RetestSurvey}, nil, nil)
+			return err
+		}},
+		"StopSurvey":    {"survey stop", func() error { return sc.StopSurvey(ctx, "", "r") }},
+		"ResumeSurveys": {"survey resume", func() error { return sc.ResumeSurveys(ctx, "r") }},
+		"GrantWorker":   {"migrate", func() error { return sc.GrantWorker(ctx, "evil", nil) }},
+		"Record":        {"job retry", func() error { return sc.Record(ctx, "job retry", "1") }},
 		"Take": {"import", func() error {
 			_, err := sc.Take(ctx, vedette.Intake{Constituent: "canaryb"}, vedette.Source{Name: "s", Marking: vedette.Marking{TLP: 1}}, store.Way{})
 			return err

@@ -3,10 +3,12 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/store"
@@ -133,14 +135,55 @@ func wallsWorld(t testing.TB, place string, others bool) *world {
 	for _, d := range docs {
 		w.take(d)
 	}
+	w.surveyed("alpha", "vpn.alpha.example", "192.0.2.10")
 	if others {
 		for _, f := range []string{"www.canaryb.example", "vpn.alpha.example"} {
 			w.asWho(bob, &findingAdd{Weakness: "check:canaryb-check", Asset: f, Constituent: "canaryb", Verdict: "confirmed", Title: "CANARYBtitle", Reason: "CANARYBreason"})
 		}
+		w.surveyed("canaryb", "www.canaryb.example", "198.51.100.70")
 		w.do(&userAdd{Name: "canaryb.user", Role: []string{"viewer"}, Constituent: []string{"canaryb"}})
 		w.do(&tokenAdd{Name: "canaryb.token", User: "canaryb.user", Role: "api", Days: 300})
 	}
 	return w
+}
+
+// surveyed is a survey of a constituent with all that it leaves: parts, what
+// they saw, refusals, trouble, a schedule.
+func (w *world) surveyed(constituent, name, addr string) {
+	w.t.Helper()
+	ctx := context.Background()
+	sc := w.run(vedette.Local()).sc
+	s, err := sc.AddSurvey(ctx, vedette.Survey{Constituent: constituent, Kind: vedette.FullSurvey, Note: name}, []vedette.Part{{Class: vedette.Active, Names: []string{name}}, {Class: vedette.Active, Addresses: []string{addr}, Ports: "tcp:22"}}, map[string]string{"asset": name})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := sc.SetSchedule(ctx, vedette.Schedule{Constituent: constituent, Class: vedette.Passive, Every: 24 * time.Hour, Next: w.clock.AddDate(0, 0, 300)}); err != nil {
+		w.t.Fatal(err)
+	}
+	h := &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store)}
+	parts, err := h.sys.WaitingParts(ctx, 0, 10)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i, k := range parts {
+		asset := []string{name, addr}[i]
+		doc := fmt.Sprintf(`{"vedette_survey":1,"survey":%q,"part":%d,"constituent":%q,"at":"2026-02-26T08:00:00Z"}
+{"asset":%q,"at":"2026-02-26T08:00:00Z","observations":[{"asset":"","port":2222,"proto":"tcp","check":"service","at":"2026-02-26T08:00:00Z","fact":{"service":"x","banner":"hello of %s"}}],"coverage":[{"check":"service","at":"2026-02-26T08:00:00Z","asset":"","ports":"tcp:22,2222"}]}
+{"end":{"looks":1,"stopped":"%s stopped it","refusals":[{"at":"2026-02-26T08:00:00Z","target":"203.0.113.250:80 %s","rule":"outside","why":"%s is outside"}]}}
+`, s.ID, i+1, constituent, asset, constituent, asset, asset, asset)
+		if err := h.sys.Submit(ctx, k, []byte(doc)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if n, err := h.takeIn(ctx); err != nil || n != 2 {
+		w.t.Fatalf("%d documents, %v", n, err)
+	}
+	if v, err := sc.Survey(ctx, s.ID); err != nil || v.Looks != 2 || len(v.Refusals) != 2 {
+		w.t.Fatalf("%+v, %v", v, err)
+	}
+	if err := h.line.Drain(ctx); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) take(d taken) {
@@ -212,6 +255,7 @@ type targets struct {
 	mine     []string
 	assets   []string
 	names    []int64
+	surveys  []string // of all
 }
 
 func (w *world) targets() targets {
@@ -235,6 +279,13 @@ func (w *world) targets() targets {
 	}
 	for k := range names {
 		x.names = append(x.names, k)
+	}
+	ss, err := sc.Surveys(context.Background(), "", 100)
+	if err != nil || len(ss) == 0 {
+		w.t.Fatal(ss, err)
+	}
+	for _, s := range ss {
+		x.surveys = append(x.surveys, s.ID)
 	}
 	return x
 }

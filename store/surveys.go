@@ -55,7 +55,8 @@ func (t *tx) addSurvey(s vedette.Survey, constituent int64, parts []vedette.Part
 	if err != nil {
 		return s, err
 	}
-	s.Asked, s.ID, s.Parts, s.State = t.Now(), surveyID(k), len(parts), vedette.SurveyWaiting
+	s.Asked, s.Parts, s.State = t.Now(), len(parts), vedette.SurveyWaiting
+	s.ID = surveyID(s.Constituent, s.Asked, k)
 	var ended any
 	if len(parts) == 0 {
 		s.State, s.Ended, ended = vedette.SurveyDone, s.Asked, us(s.Asked)
@@ -67,8 +68,10 @@ func (t *tx) addSurvey(s vedette.Survey, constituent int64, parts []vedette.Part
 	return s, t.addParts(k, s, 1, parts)
 }
 
-// surveyID is the public form of a survey's key.
-func surveyID(k int64) string { return fmt.Sprintf("S-%06d", k) }
+// surveyID is the public name of a survey. It tells nobody how many others there are.
+func surveyID(constituent string, asked time.Time, k int64) string {
+	return fmt.Sprintf("S-%010x", uint64(hash64(fmt.Sprintf("%s %d %d", constituent, us(asked), k)))>>24)
+}
 
 func (t *tx) addParts(survey int64, s vedette.Survey, first int, parts []vedette.Part) error {
 	if len(parts) == 0 {
@@ -377,7 +380,7 @@ func (sc *Scoped) Exposed(ctx context.Context, constituent string) (x Exposed, e
 	}); err != nil {
 		return x, err
 	}
-	err = q.each("select distinct a.id, o.port, coalesce(p.text, '') from observations o join assets a on a.k = o.asset_k left join terms p on p.k = o.proto_k join terms t on t.k = o.check_k where o.constituent_k = ? and o.closed_t is null and o.port > 0 and t.text = 'service' and "+
+	err = q.each("select distinct a.id, o.port, coalesce(p.text, '') from assets a join observations o on o.asset_k = a.k left join terms p on p.k = o.proto_k join terms t on t.k = o.check_k where a.owner_k = ? and o.closed_t is null and o.port > 0 and t.text = 'service' and "+
 		sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k")+" order by 1, 2", []any{k}, func(scan func(...any) error) error {
 		var p vedette.Place
 		err := scan(&p.Asset, &p.Port, &p.Proto)

@@ -25,7 +25,7 @@ var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 // else: the view of assignments, the stops, and insert on the inbox; more are
 // statements besides, of the jobs. It takes everything else away first.
 func (sc *Scoped) GrantWorker(ctx context.Context, role string, more []string) error {
-	if err := sc.may("worker grant"); err != nil {
+	if err := sc.may("migrate"); err != nil {
 		return err
 	}
 	if !sc.s.d.numbered {
@@ -53,7 +53,7 @@ func (sc *Scoped) GrantWorker(ctx context.Context, role string, more []string) e
 				return err
 			}
 		}
-		return t.event(sc.did("worker grant", role, nil))
+		return t.event(sc.did("migrate", "worker role "+role, nil))
 	})
 }
 
