@@ -143,7 +143,7 @@ func (sc *Scoped) Unknowns(ctx context.Context, limit int) ([]Unknown, error) {
 	}
 	var out []Unknown
 	for part := range slices.Chunk(slices.Sorted(maps.Keys(facts)), 400) {
-		if err := q.each("select o.fact_k, count(*), min(a.id) from observations o join assets a on a.k = o.asset_k where o.fact_k in "+ints(part)+" and o.closed_t is null and "+sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k")+" group by o.fact_k", nil, func(scan func(...any) error) error {
+		if err := q.each("select o.fact_k, count(*), min(a.id) from observations o join assets a on a.k = o.asset_k where o.fact_k in "+ints(part)+" and o.closed_t is null and "+sc.seen("o.mark_k")+" and "+sc.own("o.constituent_k")+" and "+sc.ownAsset("a")+" group by o.fact_k", nil, func(scan func(...any) error) error {
 			var k int64
 			var n int
 			var example string
