@@ -47,6 +47,7 @@ func runHTTP(ctx context.Context, env *Env, s Subject, emit Emit) error {
 		return err
 	}
 	v.page(front)
+	v.certificate()
 	if i, ok := w.favicon(ctx, front); ok {
 		v.detail("favicon_md5", i.md5)
 		v.detail("favicon_mmh3", i.mmh3)
@@ -100,7 +101,7 @@ func (v *visit) front(ctx context.Context) (*page, error) {
 		if u == nil {
 			break
 		}
-		before := v.s.Asset.ID
+		from, before := v.s, v.s.Asset.ID
 		shown := shownURL(u, p.url)
 		if !v.follow(u) {
 			if sameHost(u, v.site) {
@@ -115,12 +116,20 @@ func (v *visit) front(ctx context.Context) (*page, error) {
 			break
 		}
 		seen[u.String()] = true
-		v.headers(p)
-		v.identify("http_path", u.Path)
 		next, err := v.get(ctx, u.RequestURI())
+		if before != v.s.Asset.ID && (err != nil || next.status >= 400) && ctx.Err() == nil {
+			// what is under that name does not live here, whatever the scope allows
+			v.close()
+			v.s = from
+			delete(v.fact.Details, "redirect")
+			v.detail("redirect_out", shown)
+			break
+		}
 		if err != nil {
 			return nil, err
 		}
+		v.headers(p)
+		v.identify("http_path", u.Path)
 		p = next
 	}
 	return p, nil
@@ -185,6 +194,16 @@ func (v *visit) page(p *page) {
 	if strings.HasPrefix(p.header.Get("Strict-Transport-Security"), "max-age=") {
 		v.detail("hsts", "yes")
 	}
+}
+
+// certificate identifies by the names in the server's certificate: appliances
+// make their own. Whether it is valid is judged elsewhere.
+func (v *visit) certificate() {
+	if v.leaf == nil {
+		return
+	}
+	v.identify("x509.subject", v.leaf.Subject.String())
+	v.identify("x509.issuer", v.leaf.Issuer.String())
 }
 
 // controlPath is a path that no site has; an answer to it is one to any path.

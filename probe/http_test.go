@@ -245,7 +245,19 @@ func TestRedirectToAnotherName(t *testing.T) {
 	if err != nil || list[0].Fact.Details["title"] != "by name" || !slices.Contains(hosts, "www.site.example") {
 		t.Errorf("%v %v %v", list, err, hosts)
 	}
-	hosts = nil
+	missing := web(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Host, "127.") {
+			to("http://sso.elsewhere.example:"+port+"/", "Server", "nginx/1.25.3")(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	port = fmt.Sprint(missing.Port)
+	list, err = looked(t, world(t), HTTP, missing)
+	if err != nil || list[0].Fact.Details["redirect_out"] == "" || list[0].Fact.Details["status"] != "302" || products(list[0].Fact) != "f5/nginx 1.25.3" {
+		t.Errorf("a name that does not live here: %+v %v", list, err)
+	}
+	port, hosts = fmt.Sprint(s.Port), nil
 	env := scoped(t, vedette.ScopeEntry{CIDR: "127.0.0.0/8", Document: "test", Classes: []vedette.CheckClass{vedette.Active}}, "site.example")
 	list, err = looked(t, env, HTTP, s)
 	if err != nil || list[0].Fact.Details["redirect_out"] == "" || slices.Contains(hosts, "www.site.example") {

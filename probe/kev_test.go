@@ -123,6 +123,9 @@ func recogNames(t *testing.T) map[string]bool {
 				}
 			}
 			for _, of := range [...]string{"service", "service.component", "os", "hw"} {
+				if of == "os" && kernels[letters(params["os.product"])] {
+					continue
+				}
 				out[plainName(product.Normalise(vedette.ProductName{Vendor: params[of+".vendor"], Product: params[of+".product"]}))] = true
 				if sw, ok := packProduct(params, of); ok {
 					out[plainName(product.Normalise(vedette.ProductName{Vendor: sw.Vendor, Product: sw.Product}))] = true

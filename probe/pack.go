@@ -103,21 +103,27 @@ func (p *pack) compile() {
 	p.list = nil
 }
 
-// match makes software of the first fingerprint that fits.
-func (p *pack) match(text string) []vedette.Software {
+// first is the fingerprint that counts for a text: the first of the file that
+// matches. nil when none does.
+func (p *pack) first(text string) *ready {
 	p.once.Do(p.compile)
-	for _, r := range p.ready {
-		if r.literal != "" && r.literal[0] < 0x80 && !strings.Contains(text, r.literal) {
-			continue
-		}
-		if fields, ok := r.Match(text); ok {
-			if r.Certainty == 0 {
-				return nil
-			}
-			return packSoftware(fields)
+	for i := range p.ready {
+		r := &p.ready[i]
+		if strings.Contains(text, r.literal) && r.Matches(text) {
+			return r
 		}
 	}
 	return nil
+}
+
+// match makes software of the fingerprint that counts.
+func (p *pack) match(text string) []vedette.Software {
+	r := p.first(text)
+	if r == nil || r.Certainty == 0 {
+		return nil
+	}
+	fields, _ := r.Match(text)
+	return packSoftware(fields)
 }
 
 // packSoftware is the software in the fields of a fingerprint: the service
@@ -138,7 +144,7 @@ func packSoftware(fields map[string]string) []vedette.Software {
 				}
 				continue
 			}
-			if sw.Version == "" && generic[letters(fields["os.product"])] {
+			if name := letters(fields["os.product"]); generic[name] && sw.Version == "" || kernels[name] {
 				continue
 			}
 		}
@@ -148,7 +154,11 @@ func packSoftware(fields map[string]string) []vedette.Software {
 }
 
 // generic are names of systems that say nothing without a version.
-var generic = map[string]bool{"linux": true, "linuxkernel": true, "windows": true, "unix": true, "bsd": true, "solaris": true, "macos": true, "macosx": true, "freebsd": true, "openbsd": true, "netbsd": true, "ios": true}
+var generic = map[string]bool{"windows": true, "unix": true, "bsd": true, "solaris": true, "macos": true, "macosx": true, "freebsd": true, "openbsd": true, "netbsd": true, "ios": true}
+
+// kernels are told by no look at all: the number of a kernel stays for years
+// while its distribution ports fixes back, so that it would match thousands of faults.
+var kernels = map[string]bool{"linux": true, "linuxkernel": true}
 
 // distroOf is the distribution that a fingerprint tells, "debian:11".
 func distroOf(fields map[string]string) string {
@@ -158,7 +168,7 @@ func distroOf(fields map[string]string) string {
 	name := strings.ToLower(fields["os.vendor"])
 	for _, d := range distroWords {
 		if strings.HasPrefix(name, d.word) {
-			if v := fields["os.version"]; v != "" {
+			if v := fields["os.version"]; v != "" && showable(v) {
 				return d.distro + ":" + v
 			}
 			return d.distro
@@ -168,7 +178,13 @@ func distroOf(fields map[string]string) string {
 }
 
 func packProduct(fields map[string]string, of string) (vedette.Software, bool) {
-	sw := vedette.Software{Vendor: fields[of+".vendor"], Product: fields[of+".product"], Version: fields[of+".version"]}
+	field := func(name string) string {
+		if v := fields[of+"."+name]; showable(v) && len(v) <= maxVersionText {
+			return v
+		}
+		return ""
+	}
+	sw := vedette.Software{Vendor: field("vendor"), Product: field("product"), Version: field("version")}
 	if sw.Product == "" || fields[of+".certainty"] == "0.0" || fields[of+".certainty"] == "0" {
 		return sw, false
 	}
@@ -183,7 +199,7 @@ func packProduct(fields map[string]string, of string) (vedette.Software, bool) {
 		return sw, true
 	}
 	sw.Vendor, sw.Product = n[cpe.Vendor].Text(), n[cpe.Product].Text()
-	if sw.Version == "" && len(parts) > 4 && parts[4] != "-" && parts[4] != "*" {
+	if sw.Version == "" && len(parts) > 4 && parts[4] != "-" && parts[4] != "*" && showable(parts[4]) {
 		sw.Version = parts[4]
 	}
 	sw.CPE = exactCPE(string(n[cpe.Part]), sw.Vendor, sw.Product, sw.Version, "")

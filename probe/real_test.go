@@ -9,10 +9,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/vedette-hub/vedette/format/recog"
 	"github.com/vedette-hub/vedette/safe"
@@ -128,4 +130,61 @@ func wrong(p *recog.Pattern, e recog.Example) string {
 		}
 	}
 	return ""
+}
+
+// TestRecogPack matches all examples through the pack, where the first
+// fingerprint of a file counts, and prints what it costs.
+func TestRecogPack(t *testing.T) {
+	pack := recogPack(t)
+	begun := time.Now()
+	rules, err := NewRules(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := time.Since(begun)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	begun = time.Now()
+	for _, list := range rules.packs {
+		for _, p := range list {
+			p.once.Do(p.compile)
+		}
+	}
+	compile := time.Since(begun)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	own, earlier, none := 0, 0, 0
+	begun = time.Now()
+	for _, list := range rules.packs {
+		for _, p := range list {
+			recog.Parse(safe.NewXML(bytes.NewReader(pack[p.file].Data), safe.Limits{}), func(f recog.Fingerprint) error {
+				for _, e := range f.Examples {
+					switch r := p.first(e.Text); {
+					case r == nil:
+						none++
+						t.Errorf("%s: nothing matches %s", p.file, safe.Quote(e.Text))
+					case r.Fingerprint.Pattern == f.Pattern:
+						own++
+					default:
+						earlier++
+					}
+				}
+				return nil
+			})
+		}
+	}
+	n := own + earlier + none
+	t.Logf("load %v, compile all %v, %d MB; %d examples: %d by their own fingerprint, %d by an earlier one of the file, %d by none; %v each",
+		load.Round(time.Millisecond), compile.Round(time.Millisecond), (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>20, n, own, earlier, none, (time.Since(begun) / time.Duration(n)).Round(time.Microsecond))
+	begun = time.Now()
+	const header = "Apache/2.4.62 (Debian)"
+	for range 1000 {
+		rules.Match("http_header.server", header)
+	}
+	t.Logf("%q: %v with the pack", header, time.Since(begun)/1000)
+	if sw := rules.Match("http_header.server", header); len(sw) != 1 || sw[0].Vendor != "apache" || sw[0].Distro != "debian" {
+		t.Errorf("%+v", sw)
+	}
+	runtime.KeepAlive(rules)
 }

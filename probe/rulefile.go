@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
@@ -136,7 +138,7 @@ func (s *sight) match(text string) (vedette.Software, bool) {
 		return vedette.Software{}, false
 	}
 	group := func(name string) string {
-		if i := s.re.SubexpIndex(name); i >= 0 && len(m[i]) <= maxVersionText {
+		if i := s.re.SubexpIndex(name); i >= 0 && len(m[i]) <= maxVersionText && showable(m[i]) {
 			return m[i]
 		}
 		return ""
@@ -164,6 +166,12 @@ func unpadded(s string) string {
 		return s
 	}
 	return cmp.Or(strings.TrimLeft(s, "0"), "0")
+}
+
+// showable says whether a text can be shown as it is: what a host says of
+// itself is no version when it holds control characters.
+func showable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // maxVersionText bounds a version as a host shows it, in bytes.

@@ -144,8 +144,17 @@ func addSoftware(list []vedette.Software, sw vedette.Software) []vedette.Softwar
 
 // sameProduct says whether two looks tell of one product, however they write it.
 func sameProduct(a, b vedette.Software) bool {
-	return letters(a.Product) == letters(b.Product) && (a.Vendor == b.Vendor || a.Vendor == "" || b.Vendor == "" || kinVendors(a.Vendor, b.Vendor))
+	return sameName(a.Product, b.Product) && (a.Vendor == b.Vendor || a.Vendor == "" || b.Vendor == "" || kinVendors(a.Vendor, b.Vendor))
 }
+
+// sameName says whether two names are one product's, within one vendor.
+func sameName(a, b string) bool {
+	a, b = letters(a), letters(b)
+	return a == b || shortNames[a] == b || shortNames[b] == a
+}
+
+// shortNames are products that the dictionary knows under a long name as well.
+var shortNames = map[string]string{"iis": "internetinformationservices"}
 
 // kinVendors are one vendor under two names: one is the beginning of the other,
 // or the product moved ("nginx" to "f5").

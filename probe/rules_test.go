@@ -163,3 +163,38 @@ func TestPacks(t *testing.T) {
 		t.Error("a document type with entities is read")
 	}
 }
+
+// FuzzMatch: whatever a host says, what becomes software of it is short, can be
+// shown, and stands once.
+func FuzzMatch(f *testing.F) {
+	rules, err := NewRules(fstest.MapFS{"ssh_banners.xml": {Data: []byte(packXML)}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	own, _ := ownRules()
+	for _, r := range own {
+		for _, e := range r.Yes {
+			f.Add(e.On, e.Text)
+		}
+	}
+	f.Add("ssh.banner", "OpenSSH_8.4p1 Debian-5\x1b[2J")
+	f.Add("ssh.banner", "Acme "+strings.Repeat("7", 500))
+	f.Fuzz(func(t *testing.T, key, text string) {
+		list := rules.Match(key, text)
+		for i, sw := range list {
+			for _, s := range []string{sw.Vendor, sw.Product, sw.Version, sw.Distro, sw.PackageVersion, sw.CPE} {
+				if len(s) > 512 || !showable(s) {
+					t.Fatalf("%q", s)
+				}
+			}
+			if sw.Product == "" {
+				t.Fatalf("%+v", sw)
+			}
+			for _, other := range list[:i] {
+				if sameProduct(sw, other) {
+					t.Fatalf("%+v twice", sw)
+				}
+			}
+		}
+	})
+}

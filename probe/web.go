@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"html"
@@ -58,6 +59,7 @@ type site struct {
 	conn net.Conn
 	in   *allowance
 	buf  *bufio.Reader
+	leaf *x509.Certificate // of the last TLS session
 }
 
 // page is one answer.
@@ -122,6 +124,9 @@ func (w *site) open(ctx context.Context) error {
 		if err := c.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return fmt.Errorf("TLS: %w", err)
+		}
+		if certs := c.ConnectionState().PeerCertificates; len(certs) > 0 {
+			w.leaf = certs[0]
 		}
 		conn = c
 	}
