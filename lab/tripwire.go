@@ -174,10 +174,10 @@ func (t *Tripwire) unmet() []Touch {
 	return out
 }
 
-// Write writes the touches as lines of JSON.
+// Write writes the touches as lines of JSON, and then the packets beyond them.
 func (t *Tripwire) Write(w io.Writer) error {
 	enc := json.NewEncoder(w)
-	for _, x := range t.Touches() {
+	for _, x := range append(t.Touches(), t.unmet()...) {
 		if err := enc.Encode(x); err != nil {
 			return err
 		}
