@@ -156,5 +156,8 @@ func vendorSoftware(vendor, version string) vedette.Software {
 	if !dotted(number) {
 		number = ""
 	}
+	if product == "389-Directory" {
+		vendor, product = "fedoraproject", "389_directory_server"
+	}
 	return vedette.Software{Vendor: Banner([]byte(vendor), 64), Product: Banner([]byte(product), 64), Version: number}
 }

@@ -65,11 +65,11 @@ var binaries = []responder{
 	{name: "ms-wbt-server/nla", speak: speakRDP("\x03\x00\x00\x13\x0e\xd0\x00\x00\x12\x34\x00\x03\x00\x08\x00\x05\x00\x00\x00"), dearest: 13,
 		want: vedette.Fact{Service: "ms-wbt-server", Details: map[string]string{"nla_required": "yes", "starttls": "yes"}}},
 	{name: "microsoft-ds", speak: speakSMB(true, true), dearest: 13,
-		want: vedette.Fact{Service: "microsoft-ds", Details: map[string]string{"dialect": "3.1.1", "signing_required": "no", "smb1": "yes"}, Reports: []vedette.Report{report("check:smb1", "The server negotiates the dialect NT LM 0.12.")}}},
+		want: vedette.Fact{Service: "microsoft-ds", Banner: "Unix\nSamba 3.6.25", Details: map[string]string{"dialect": "3.1.1", "signing_required": "no", "smb1": "yes"}, Reports: []vedette.Report{report("check:smb1", "The server negotiates the dialect NT LM 0.12.")}}},
 	{name: "microsoft-ds/modern", speak: speakSMB(false, true), dearest: 13,
 		want: vedette.Fact{Service: "microsoft-ds", Details: map[string]string{"dialect": "3.1.1", "signing_required": "no", "smb1": "no"}}},
 	{name: "microsoft-ds/old", speak: speakSMB(true, false), dearest: 13,
-		want: vedette.Fact{Service: "microsoft-ds", Details: map[string]string{"smb1": "yes"}, Reports: []vedette.Report{report("check:smb1", "The server negotiates the dialect NT LM 0.12.")}}},
+		want: vedette.Fact{Service: "microsoft-ds", Banner: "Unix\nSamba 3.6.25", Details: map[string]string{"smb1": "yes"}, Reports: []vedette.Report{report("check:smb1", "The server negotiates the dialect NT LM 0.12.")}}},
 	{name: "mongodb", speak: speakMongoDB(true), inTLS: true, dearest: 13,
 		want: vedette.Fact{Service: "mongodb", Banner: "MongoDB 6.0.13", Reports: []vedette.Report{report("check:mongodb-no-auth", "The server listed its databases to a client that did not log in.")}}},
 	{name: "mongodb/login", speak: speakMongoDB(false), dearest: 13,
@@ -272,32 +272,43 @@ func speakRDP(confirm string) func(net.Conn) {
 // speakSMB speaks version 1, versions 2 and 3, or both, and closes on the rest.
 func speakSMB(one, two bool) func(net.Conn) {
 	return func(c net.Conn) {
-		h := make([]byte, 4)
-		if _, err := io.ReadFull(c, h); err != nil || h[0] != 0 {
-			return
-		}
-		b := make([]byte, int(h[2])<<8|int(h[3]))
-		if _, err := io.ReadFull(c, b); err != nil {
-			return
-		}
 		le := binary.LittleEndian
-		switch {
-		case one && bytes.HasPrefix(b, []byte("\xffSMB\x72")):
-			r := make([]byte, 32+1+34+2)
-			copy(r, b[:32])
-			r[9] |= 0x80
-			r[32] = 17
-			c.Write(netbios(r))
-		case two && bytes.HasPrefix(b, []byte("\xfeSMB")) && len(b) == int(le.Uint32(b[64+28:]))+8+38+2+8+6:
-			r := make([]byte, 64+64)
-			copy(r, b[:64])
-			r[16] = 1
-			le.PutUint16(r[64:], 65)
-			le.PutUint16(r[66:], 1)
-			le.PutUint16(r[68:], 0x0311)
-			c.Write(netbios(r))
+		for {
+			h := make([]byte, 4)
+			if _, err := io.ReadFull(c, h); err != nil || h[0] != 0 {
+				return
+			}
+			b := make([]byte, int(h[2])<<8|int(h[3]))
+			if _, err := io.ReadFull(c, b); err != nil {
+				return
+			}
+			switch {
+			case one && bytes.HasPrefix(b, []byte("\xffSMB\x72")):
+				r := make([]byte, 32+1+34+2)
+				copy(r, b[:32])
+				r[9] |= 0x80
+				r[32] = 17
+				c.Write(netbios(r))
+			case one && bytes.HasPrefix(b, []byte("\xffSMB\x73")) && b[32] == 13 && len(b) == 33+26+2+5:
+				r := append(bytes.Clone(b[:32]), 3, 0xff, 0, 0, 0, 1, 0, 70, 0, 0) // one byte of padding
+				r[9] |= 0x80
+				r[11] |= 0x80
+				for _, u := range "Unix\x00Samba 3.6.25\x00WORKGROUP\x00" {
+					r = append(r, byte(u), 0)
+				}
+				c.Write(netbios(r))
+			case two && bytes.HasPrefix(b, []byte("\xfeSMB")) && len(b) == int(le.Uint32(b[64+28:]))+8+38+2+8+6:
+				r := make([]byte, 64+64)
+				copy(r, b[:64])
+				r[16] = 1
+				le.PutUint16(r[64:], 65)
+				le.PutUint16(r[66:], 1)
+				le.PutUint16(r[68:], 0x0311)
+				c.Write(netbios(r))
+			default:
+				return
+			}
 		}
-		io.Copy(io.Discard, c)
 	}
 }
 
@@ -435,4 +446,28 @@ func TestPostgreSQLInTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "postgresql in TLS", got, vedette.Fact{Service: "postgresql", Banner: "FATAL: unsupported frontend protocol 255.255: server supports 3.0 to 3.0", Details: map[string]string{"starttls": "yes", "protocols": "3.0 to 3.0"}})
+}
+
+// TestEveryProtocolHasASample: a protocol comes with a responder, its
+// specification, and ports that order the attempts.
+func TestEveryProtocolHasASample(t *testing.T) {
+	t.Parallel()
+	for _, p := range append(protocols[:len(protocols):len(protocols)], datagrams...) {
+		if p.name == "" || p.spec == "" || len(p.ports) == 0 {
+			t.Errorf("%+v says too little", p)
+		}
+		if p == secure {
+			continue
+		}
+		if p.read == nil || p.hello == nil && p.greets == nil {
+			t.Errorf("%s is never recognised", p.name)
+		}
+		found := false
+		for _, r := range responders {
+			found = found || r.want.Service == p.name
+		}
+		if !found {
+			t.Errorf("%s has no responder", p.name)
+		}
+	}
 }

@@ -212,6 +212,11 @@ func (l *look) tcp(p *peer) (vedette.Fact, error) {
 		if n >= 3 {
 			p.wait = l.answerWait() / 2 // three others were asked already
 		}
+		if t == httpd {
+			if p, err = l.request(p); err != nil {
+				return vedette.Fact{}, err
+			}
+		}
 		f, ok, err := l.try(t, p)
 		if ok || err != nil {
 			return f, err
@@ -335,6 +340,21 @@ func (l *look) try(t *protocol, p *peer) (vedette.Fact, bool, error) {
 		}
 	}
 	return f, true, nil
+}
+
+// request waits for the brake of HTTP requests. When that takes long the
+// connection is not kept waiting: another one is made after it.
+func (l *look) request(p *peer) (*peer, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+	defer cancel()
+	if l.env.Net.Request(ctx, l.s.Addr) == nil {
+		return p, nil
+	}
+	p.close()
+	if err := l.env.Net.Request(l.ctx, l.s.Addr); err != nil {
+		return nil, err
+	}
+	return l.open()
 }
 
 // inside opens a TLS session and identifies what speaks in it.

@@ -341,6 +341,25 @@ func TestInsideTLS(t *testing.T) {
 	g.wg.Wait()
 }
 
+// TestRequestBrake: requests of HTTP wait for their brake, and no connection
+// is kept waiting with them.
+func TestRequestBrake(t *testing.T) {
+	t.Parallel()
+	c := vedette.Constituent{ID: "test", Scope: []vedette.ScopeEntry{{CIDR: "127.0.0.0/8", Document: "test", Classes: []vedette.CheckClass{vedette.Active}}}}
+	env := world(t)
+	env.Net = safe.NewDialer(true).Scope(scope.NewRules(c, nil, true, time.Now).Decide, func(vedette.Target, error) {}, safe.NewBrakes(safe.Pace{Connects: 1e6, Requests: 0.5, PerNetwork: 1e6, Constituent: 1e6}))
+	s := at(serve(t, speakHTTP("HTTP/1.1 200 OK\r\nServer: nginx/1.18.0\r\n\r\n")))
+	began := time.Now()
+	for range 2 {
+		if f, err := identify(t.Context(), env, s, 80); err != nil || f.Service != "http" {
+			t.Errorf("%+v, %v", f, err)
+		}
+	}
+	if took := time.Since(began); took < 1500*time.Millisecond || env.Net.Sent() != 3 {
+		t.Errorf("%v, %d connections", took, env.Net.Sent())
+	}
+}
+
 func TestClosedAndSilent(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

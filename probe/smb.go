@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -25,7 +27,8 @@ var smbOld = &protocol{
 	ports: smb.ports,
 	hello: func(*peer) []byte { return smb1Negotiate() },
 	read: func(p *peer) (vedette.Fact, bool) {
-		return vedette.Fact{Details: map[string]string{"smb1": "yes"}, Reports: smbReports}, p.acceptsSMB1()
+		f := vedette.Fact{Details: map[string]string{}}
+		return f, p.readSMB1(&f)
 	},
 }
 
@@ -62,8 +65,7 @@ func smb2Negotiate() []byte {
 func smb1Negotiate() []byte {
 	h := make([]byte, 32)
 	copy(h, "\xffSMB\x72")
-	h[9] = 0x18               // flags: canonical paths, no case
-	h[10], h[11] = 0x01, 0x28 // flags2: long names, extended security
+	h[9], h[10] = 0x18, 0x01 // flags: canonical paths, no case; flags2: long names
 	const dialect = "\x02NT LM 0.12\x00"
 	h = append(h, 0, byte(len(dialect)), 0)
 	return netbios(append(h, dialect...))
@@ -94,11 +96,8 @@ func readSMB(p *peer) (vedette.Fact, bool) {
 		return f, false // whether it speaks version 1 is not known
 	}
 	defer q.close()
-	one := q.ask(smb1Negotiate()) && q.acceptsSMB1() // without version 1 it closes
+	one := q.ask(smb1Negotiate()) && q.readSMB1(&f) // without version 1 it closes
 	f.Details["smb1"] = yesNo(one)
-	if one {
-		f.Reports = smbReports
-	}
 	return f, true
 }
 
@@ -120,9 +119,63 @@ func readSMB2(b []byte, details map[string]string) bool {
 	return true
 }
 
-// acceptsSMB1 reads the answer to a negotiation of version 1: its header of 32
-// bytes, the count of words, the index of the dialect that it chose.
-func (p *peer) acceptsSMB1() bool {
+// readSMB1 reads the answer to a negotiation of version 1: its header of 32
+// bytes, the count of words, the index of the dialect that it chose. A server
+// that accepts is asked what it is.
+func (p *peer) readSMB1(f *vedette.Fact) bool {
 	b, ok := p.smbMessage()
-	return ok && len(b) >= 35 && bytes.HasPrefix(b, []byte("\xffSMB\x72")) && b[9]&0x80 != 0 && b[32] >= 1 && binary.LittleEndian.Uint16(b[33:]) == 0
+	if !ok || len(b) < 35 || !bytes.HasPrefix(b, []byte("\xffSMB\x72")) || b[9]&0x80 == 0 || b[32] < 1 || binary.LittleEndian.Uint16(b[33:]) != 0 {
+		return false
+	}
+	f.Details["smb1"] = "yes"
+	f.Reports = smbReports
+	if !p.ask(smb1Setup()) {
+		return true
+	}
+	if b, ok = p.smbMessage(); ok {
+		system, software := nativeSMB1(b)
+		f.Banner = Banner([]byte(strings.TrimSpace(system+"\n"+software)), MaxBanner)
+		f.Software = p.software("smb.native_lm", software)
+		if len(f.Software) == 0 {
+			f.Software = p.software("smb.native_os", system)
+		}
+	}
+	return true
+}
+
+// smb1Setup begins a session of nobody: no name, no password, no domain
+// ([MS-CIFS] §2.2.4.53.1). The answer says what runs; the session is not used.
+func smb1Setup() []byte {
+	b := make([]byte, 32, 80)
+	copy(b, "\xffSMB\x73")
+	b[9], b[10], b[24], b[26] = 0x18, 0x01, 1, 1
+	b = append(b, 13, 0xff, 0, 0, 0) // words; no command after this one
+	b = append(b, 0x04, 0x11, 1, 0, 0, 0, 0, 0, 0, 0)
+	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0, 0x50, 0, 0, 0) // a password of one zero byte; capabilities
+	b = append(b, 5, 0)
+	return netbios(append(b, 0, 0, 0, 0, 0))
+}
+
+// nativeSMB1 reads the operating system and the software out of the answer to a
+// session setup ([MS-CIFS] §2.2.4.53.2), in ASCII or UTF-16.
+func nativeSMB1(b []byte) (system, software string) {
+	if len(b) < 33 || !bytes.HasPrefix(b, []byte("\xffSMB\x73")) || b[9]&0x80 == 0 || len(b) < 33+2*int(b[32])+2 || b[32] < 3 {
+		return "", ""
+	}
+	text := b[33+2*int(b[32])+2:]
+	if b[11]&0x80 != 0 { // Unicode, on an even offset
+		if (len(b)-len(text))%2 == 1 && len(text) > 0 {
+			text = text[1:]
+		}
+		var units []uint16
+		for ; len(text) > 1; text = text[2:] {
+			units = append(units, binary.LittleEndian.Uint16(text))
+		}
+		text = []byte(string(utf16.Decode(units)))
+	}
+	parts := strings.SplitN(string(text), "\x00", 3)
+	if len(parts) < 2 {
+		return "", ""
+	}
+	return parts[0], parts[1]
 }

@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vedette-hub/vedette"
@@ -11,13 +12,15 @@ import (
 // vnc is remote framebuffer: "RFB xxx.yyy\n" greets, and the server lists how a
 // client may prove itself (RFC 6143 §7.1).
 var vnc = &protocol{
-	name:  "rfb",
-	spec:  "RFC 6143 §7.1",
-	ports: []uint16{5900, 5901, 5902},
-	greets: func(head []byte) bool {
-		return len(head) >= 12 && string(head[:4]) == "RFB " && head[7] == '.' && head[11] == '\n'
-	},
-	read: readVNC,
+	name:   "rfb",
+	spec:   "RFC 6143 §7.1",
+	ports:  []uint16{5900, 5901, 5902},
+	greets: greetsVNC,
+	read:   readVNC,
+}
+
+func greetsVNC(head []byte) bool {
+	return len(head) >= 12 && string(head[:4]) == "RFB " && digits(string(head[4:7])) && head[7] == '.' && digits(string(head[8:11])) && head[11] == '\n'
 }
 
 // vncSecurity are names of security types (RFC 6143 §8.1.2 and the IANA registry "RFB").
@@ -25,7 +28,7 @@ var vncSecurity = map[uint32]string{1: "None", 2: "VNC Authentication", 5: "RA2"
 
 func readVNC(p *peer) (vedette.Fact, bool) {
 	b, ok := p.take(12)
-	if !ok || !digits(string(b[4:7])) || !digits(string(b[8:11])) {
+	if !ok || !greetsVNC(b) {
 		return vedette.Fact{}, false
 	}
 	version := string(b[4:11])
@@ -41,7 +44,9 @@ func readVNC(p *peer) (vedette.Fact, bool) {
 		}
 		list, _ := p.take(int(n[0]))
 		for _, k := range list {
-			kinds = append(kinds, uint32(k))
+			if !slices.Contains(kinds, uint32(k)) && len(kinds) < 20 {
+				kinds = append(kinds, uint32(k))
+			}
 		}
 	} else if k, ok := p.take(4); ok && binary.BigEndian.Uint32(k) != 0 {
 		kinds = append(kinds, binary.BigEndian.Uint32(k))
