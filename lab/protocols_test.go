@@ -84,6 +84,7 @@ var conversations = []struct {
 	{"ntp variables", "0.19", 123, "udp", "x:160200010000000000000000", "ntpd 4.2.6p5@1.2349-o"},
 	{"ntp clients", "0.19", 123, "udp", "x:1700032a00000000", "x:032a00060048"},
 	{"http", "0.13", 80, "tcp", "GET / HTTP/1.0\r\n\r\n", "Index of /"},
+	{"http status", "1.12", 80, "tcp", "GET /server-status?auto HTTP/1.0\r\n\r\n", "BusyWorkers: 1\n"},
 	{"http bad", "0.13", 80, "tcp", "\x00\x01\x02\r\n\r\n", "HTTP/1.1 400"},
 }
 

@@ -63,7 +63,7 @@ func (s *session) plainHTTP(status int, text string) {
 
 // answerHTTP finds the page and writes it.
 func (s *session) answerHTTP(req *http.Request) error {
-	p := s.page(req.URL.Path)
+	p := s.page(req.URL.Path, req.URL.RawQuery)
 	body := strings.ReplaceAll(p.Body, "{version}", s.live.svc.Software.Version)
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 " + strconv.Itoa(p.Status) + " " + http.StatusText(p.Status) + "\r\n")
@@ -87,9 +87,12 @@ func (s *session) answerHTTP(req *http.Request) error {
 
 // page is what a path shows: what a weakness opens, a page of the file, the
 // redirect, the one page for all, or that there is none.
-func (s *session) page(path string) Page {
+func (s *session) page(path, query string) Page {
 	v := s.live.svc
 	for _, w := range httpWeak {
+		if p, ok := w.pages[path+"?"+query]; ok && v.has(w.id) {
+			return p
+		}
 		if p, ok := w.pages[path]; ok && v.has(w.id) {
 			return p
 		}
@@ -124,6 +127,8 @@ var httpWeak = []struct {
 	}},
 	{"check:apache-server-status", map[string]Page{
 		"/server-status": {Status: 200, Body: "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2 Final//EN\">\n<html><head><title>Apache Status</title></head><body><h1>Apache Server Status for localhost</h1>\n<dl><dt>Server Version: Apache</dt><dt>Server uptime: 3 days</dt></dl></body></html>\n"},
+		"/server-status?auto": {Status: 200, Headers: map[string]string{"Content-Type": "text/plain; charset=ISO-8859-1"}, // mod_status, machine readable
+			Body: "localhost\nServerVersion: Apache/{version} (Debian)\nServerMPM: event\nServer Built: 2022-06-09T04:26:43\nServerUptimeSeconds: 259200\nTotal Accesses: 1204\nTotal kBytes: 5311\nUptime: 259200\nReqPerSec: .00464\nBusyWorkers: 1\nIdleWorkers: 49\nScoreboard: W_________........\n"},
 	}},
 	{"check:security-txt-expired", map[string]Page{
 		"/.well-known/security.txt": {Status: 200, Headers: text, Body: "Contact: mailto:security@birch.example\nExpires: 2025-06-30T00:00:00Z\n"},
