@@ -20,7 +20,7 @@ var ftp = &protocol{
 	},
 	read: readFTP,
 	upgrade: func(p *peer) (bool, error) {
-		if r, ok := p.reply(); !ok || r.class() != '2' {
+		if r, ok := p.greeting(); !ok || r.class() != '2' {
 			return false, errUpgrade
 		}
 		return p.upgraded("AUTH TLS", "234")
@@ -28,7 +28,7 @@ var ftp = &protocol{
 }
 
 func readFTP(p *peer) (vedette.Fact, bool) {
-	hello, ok := p.reply()
+	hello, ok := p.greeting()
 	if !ok {
 		return vedette.Fact{}, false
 	}

@@ -104,6 +104,7 @@ func TestHostile(t *testing.T) {
 		for _, hint := range []uint16{0, 23, 443, 5432} {
 			g.run(func() {
 				env, began := world(t), time.Now()
+				env.Timeout = time.Second
 				f, err := identify(t.Context(), env, at(addr), hint)
 				if took := time.Since(began); took > 55*time.Second {
 					t.Errorf("%s, hint %d: %v", h.name, hint, took)
@@ -160,6 +161,20 @@ func TestHostilePackets(t *testing.T) {
 				t.Errorf("%d answers %q: %+v, %v", hint, answer(make([]byte, 12)), f, err)
 			}
 			fit(t, f)
+		}
+	}
+}
+
+// TestBusy: a server that has no time says nothing about itself, so that its
+// look fails instead of forgetting what it is.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	for _, greeting := range []string{
+		"Exceeded MaxStartups\r\n", "Not allowed at this time\r\n", "421 4.3.2 too many connections\r\n", "421-slow\r\n421 down\r\n",
+		"* BYE too many connections\r\n", mysqlFrame(0, "\xff\x10\x04#08004Too many connections"), "-ERR max number of clients reached\r\n",
+	} {
+		if f, err := Identify(t.Context(), world(t), at(serve(t, greet(greeting)))); !errors.Is(err, ErrSilent) {
+			t.Errorf("%q: %+v, %v", greeting, f, err)
 		}
 	}
 }

@@ -34,6 +34,9 @@ func readIMAP(p *peer) (vedette.Fact, bool) {
 	if !ok {
 		return vedette.Fact{}, false
 	}
+	if p.busy = strings.HasPrefix(greeting, "* BYE"); p.busy {
+		return vedette.Fact{}, false
+	}
 	text := strings.TrimPrefix(greeting, "* ")
 	_, text, _ = strings.Cut(text, " ")
 	if code, rest, ok := strings.Cut(text, "] "); ok && strings.HasPrefix(code, "[") {

@@ -41,6 +41,16 @@ func (p *peer) reply() (reply, bool) {
 	return r, false
 }
 
+// greeting is the first reply. A server may take its time between the lines, to
+// see who talks out of turn; one that says 421 is busy.
+func (p *peer) greeting() (reply, bool) {
+	wait := p.wait
+	p.wait *= 3
+	r, ok := p.reply()
+	p.wait, p.busy = wait, r.code == "421"
+	return r, ok && !p.busy
+}
+
 // command sends one and reads its reply.
 func (p *peer) command(s string) (reply, bool) {
 	if !p.say(s + "\r\n") {

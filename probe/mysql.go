@@ -80,6 +80,9 @@ func mysqlError(p *peer, b []byte) (vedette.Fact, bool) {
 	if number < 1000 || number > 4999 || len(text) == 0 || !printable(text) {
 		return vedette.Fact{}, false
 	}
+	if p.busy = number == 1040 || number == 1203; p.busy { // too many connections
+		return vedette.Fact{}, false
+	}
 	shown := quotedHost.ReplaceAllString(string(text), "'*'")
 	told := vedette.Software{Vendor: "oracle", Product: "mysql"}
 	if strings.Contains(shown, "MariaDB") {

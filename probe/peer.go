@@ -41,6 +41,9 @@ type peer struct {
 
 	gone    bool // the other side closed, or refused a datagram
 	refused bool
+	// busy: the server said that it has no time now, or not for us. That is no
+	// fact about it: the next look may see more.
+	busy bool
 	// again opens another connection to the same place, up to the same layer.
 	again func() (*peer, error)
 }

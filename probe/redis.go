@@ -20,8 +20,14 @@ var redis = &protocol{
 		return bytes.HasPrefix(head, []byte("-ERR wrong number of arguments for")) || bytes.HasPrefix(head, []byte("-ERR unknown command")) ||
 			bytes.HasPrefix(head, []byte("-NOAUTH")) || bytes.HasPrefix(head, []byte("-DENIED"))
 	},
+	// In protected mode it speaks first, to whom it does not serve.
+	greets: func(head []byte) bool {
+		return bytes.HasPrefix(head, []byte("-DENIED Redis")) || bytes.HasPrefix(head, []byte(redisFull))
+	},
 	read: readRedis,
 }
+
+const redisFull = "-ERR max number of clients"
 
 // redisFields are what is kept of INFO; the rest changes, or is nobody's business.
 var redisFields = []string{"redis_version", "valkey_version", "keydb_version", "dragonfly_version", "server_name", "redis_mode", "os", "arch_bits"}
@@ -29,6 +35,9 @@ var redisFields = []string{"redis_version", "valkey_version", "keydb_version", "
 func readRedis(p *peer) (vedette.Fact, bool) {
 	first, ok := p.line()
 	if !ok {
+		return vedette.Fact{}, false
+	}
+	if p.busy = strings.HasPrefix(first, redisFull) || strings.HasPrefix(first, "-LOADING"); p.busy {
 		return vedette.Fact{}, false
 	}
 	size, ok := strings.CutPrefix(first, "$")
@@ -68,7 +77,7 @@ func readRedis(p *peer) (vedette.Fact, bool) {
 
 // redisError says whether an error is one that INFO gets when it is not allowed.
 func redisError(l string) bool {
-	for _, e := range []string{"-NOAUTH", "-DENIED", "-NOPERM", "-LOADING", "-MASTERDOWN", "-ERR operation not permitted", "-ERR unknown command", "-ERR max number of clients"} {
+	for _, e := range []string{"-NOAUTH", "-DENIED", "-NOPERM", "-MASTERDOWN", "-ERR operation not permitted", "-ERR unknown command"} {
 		if strings.HasPrefix(l, e) {
 			return true
 		}

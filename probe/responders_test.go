@@ -38,6 +38,9 @@ var binaries = []responder{
 		want: vedette.Fact{Service: "redis", Banner: "redis_version:6.0.16\nredis_mode:standalone\nos:Linux 6.1 x86_64", Reports: []vedette.Report{report("check:redis-no-auth", "The server answered INFO to a client that gave no password.")}}},
 	{name: "redis/password", speak: speakRedis("-NOAUTH Authentication required.\r\n"), dearest: 2,
 		want: vedette.Fact{Service: "redis", Banner: "-NOAUTH Authentication required."}},
+	{name: "redis/protected", dearest: 1,
+		speak: func(c net.Conn) { io.WriteString(c, "-DENIED Redis is running in protected mode\r\n") },
+		want:  vedette.Fact{Service: "redis", Banner: "-DENIED Redis is running in protected mode"}},
 	{name: "memcache", dearest: 2,
 		speak: dialogue("", func(c string) string {
 			if c == "version" {

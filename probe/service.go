@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"syscall"
@@ -40,6 +41,9 @@ var (
 	// ErrSilent: nothing came back, or not any more. It proves nothing.
 	ErrSilent = errors.New("the port does not answer")
 )
+
+// errBusy is a server that says so.
+var errBusy = fmt.Errorf("%w: it says that it is busy", ErrSilent)
 
 // protocol is one thing that a port can speak: data and functions.
 type protocol struct {
@@ -167,7 +171,7 @@ func (l *look) order() []*protocol {
 	var first, then []*protocol
 	for _, p := range l.list {
 		switch {
-		case p.hello == nil && p != secure || l.secure && p.tlsPorts == nil:
+		case p.hello == nil && p != secure || l.secure && p.tlsPorts == nil || l.guest() && p != httpd && p != secure:
 		case l.usual(p):
 			first = append(first, p)
 		default:
@@ -175,6 +179,12 @@ func (l *look) order() []*protocol {
 		}
 	}
 	return append(first, then...)
+}
+
+// guest says whether the scope holds the name alone and not its address: then
+// nothing is said but HTTP and TLS, which name whom they are for (design section 5.5).
+func (l *look) guest() bool {
+	return l.s.Name() != "" && !l.env.Net.Allows(vedette.Target{Network: l.s.Proto, Addr: netip.AddrPortFrom(l.s.Addr, l.s.Port), Class: vedette.Active})
 }
 
 // expected is the protocol that usually lives on the hinted port.
@@ -239,7 +249,7 @@ func (l *look) tcp(p *peer) (vedette.Fact, error) {
 // server under load may close a connection without a word: it gets a second one.
 func (l *look) first(p *peer) (*peer, error) {
 	wait := l.greetWait()
-	if e := l.expected(); e != nil && e.greets == nil {
+	if e := l.expected(); e != nil && (e.hello != nil || e == secure) {
 		wait = min(wait, 300*time.Millisecond)
 	}
 	for range 2 {
@@ -305,7 +315,11 @@ func (l *look) greeted(p *peer) (vedette.Fact, error) {
 			defer p.close()
 			p.listen(2 * l.env.Timeout)
 		}
-		if f, ok := c.read(p); ok {
+		f, ok := c.read(p)
+		if p.busy {
+			return vedette.Fact{}, errBusy
+		}
+		if ok {
 			f.Service, f.TLS = c.name, l.secure
 			return f, nil
 		}
@@ -324,6 +338,9 @@ func (l *look) try(t *protocol, p *peer) (vedette.Fact, bool, error) {
 		f, ok = t.read(p)
 	}
 	l.hear(p)
+	if p.busy {
+		return f, false, errBusy
+	}
 	if !ok {
 		return f, false, nil
 	}

@@ -150,6 +150,13 @@ var texts = []responder{
 			return "502 5.5.1 no\r\n"
 		}),
 		want: vedette.Fact{Service: "smtp", Banner: "220 mail.example", Details: map[string]string{"starttls": "no"}}},
+	{name: "smtp/slow", dearest: 1,
+		speak: func(c net.Conn) {
+			io.WriteString(c, "220-mail.example ESMTP\r\n")
+			time.Sleep(2500 * time.Millisecond)
+			dialogue("220 mail.example ESMTP\r\n", func(string) string { return "250 mail.example\r\n" })(c)
+		},
+		want: vedette.Fact{Service: "smtp", Banner: "220 mail.example ESMTP\nmail.example ESMTP", Details: map[string]string{"starttls": "no"}}},
 	{name: "ftp", inTLS: true, dearest: 1,
 		speak: dialogue("220 (vsFTPd 3.0.3)\r\n", func(c string) string {
 			switch c {

@@ -16,11 +16,11 @@ var smtp = &protocol{
 	ports:    []uint16{25, 587, 2525},
 	tlsPorts: []uint16{465},
 	greets: func(head []byte) bool {
-		return (code(head, "220") || code(head, "554")) && !bytes.Contains(bytes.ToUpper(head), []byte("FTP"))
+		return (code(head, "220") || code(head, "554") || code(head, "421")) && !bytes.Contains(bytes.ToUpper(head), []byte("FTP"))
 	},
 	read: readSMTP,
 	upgrade: func(p *peer) (bool, error) {
-		if r, ok := p.reply(); !ok || r.class() != '2' {
+		if r, ok := p.greeting(); !ok || r.class() != '2' {
 			return false, errUpgrade
 		}
 		if _, ok := p.command("EHLO " + helloName); !ok {
@@ -39,7 +39,7 @@ func code(head []byte, c string) bool {
 }
 
 func readSMTP(p *peer) (vedette.Fact, bool) {
-	hello, ok := p.reply()
+	hello, ok := p.greeting()
 	if !ok {
 		return vedette.Fact{}, false
 	}

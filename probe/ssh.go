@@ -14,7 +14,7 @@ var ssh = &protocol{
 	spec:  "RFC 4253 §4.2",
 	ports: []uint16{22, 2222, 22222},
 	greets: func(head []byte) bool {
-		return bytes.HasPrefix(head, []byte("SSH-")) || bytes.Contains(head, []byte("\nSSH-"))
+		return bytes.HasPrefix(head, []byte("SSH-")) || bytes.Contains(head, []byte("\nSSH-")) || sshBusy(string(head))
 	},
 	read: readSSH,
 }
@@ -24,6 +24,9 @@ func readSSH(p *peer) (vedette.Fact, bool) {
 	for range 20 {
 		l, ok := p.line()
 		if !ok {
+			return vedette.Fact{}, false
+		}
+		if p.busy = sshBusy(l); p.busy {
 			return vedette.Fact{}, false
 		}
 		rest, ok := strings.CutPrefix(l, "SSH-")
@@ -40,6 +43,11 @@ func readSSH(p *peer) (vedette.Fact, bool) {
 		}, true
 	}
 	return vedette.Fact{}, false
+}
+
+// sshBusy says whether OpenSSH turns away a connection, instead of its identification.
+func sshBusy(l string) bool {
+	return strings.HasPrefix(l, "Exceeded MaxStartups") || strings.HasPrefix(l, "Not allowed at this time")
 }
 
 // dotted says whether a text is a version of digits and dots, "2.0".
