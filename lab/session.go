@@ -25,6 +25,7 @@ type session struct {
 type kind struct {
 	name string
 	spec string // what it speaks
+	iana string // its name in the registry of services (RFC 6335), "" as name
 	tcp  func(*session)
 	udp  func(l *live, request []byte) [][]byte
 }

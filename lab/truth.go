@@ -22,7 +22,7 @@ type TruthRow struct {
 	Asset       string   `json:"asset"` // an address, or the name of whose session it is
 	Port        int      `json:"port,omitempty"`
 	Proto       string   `json:"proto,omitempty"`
-	Service     string   `json:"service,omitempty"` // a kind of the lab; "any" where every port accepts
+	Service     string   `json:"service,omitempty"` // as IANA names it; "any" where every port accepts; "raw", "tarpit" where nothing is spoken
 	TLS         bool     `json:"tls,omitempty"`     // from the first byte
 	Vendor      string   `json:"vendor,omitempty"`  // as CPE names it
 	Product     string   `json:"product,omitempty"` // as CPE names it
@@ -83,7 +83,8 @@ type reached struct {
 
 func (in *Internet) row(constituent string, r reached) TruthRow {
 	s := r.svc
-	row := TruthRow{Constituent: constituent, Asset: cmp.Or(r.name, r.at.Addr().String()), Port: int(r.at.Port()), Proto: s.Proto, Service: s.Kind,
+	k, _ := kindOf(s.Kind)
+	row := TruthRow{Constituent: constituent, Asset: cmp.Or(r.name, r.at.Addr().String()), Port: int(r.at.Port()), Proto: s.Proto, Service: cmp.Or(k.iana, s.Kind),
 		TLS: s.TLS != nil && !s.TLS.StartTLS, Vendor: s.Software.Vendor, Product: s.Software.Product, CVEs: s.Software.CVEs,
 		Reachable: !s.Stopped && !s.Filtered && !r.host.Stopped}
 	if strings.Contains(s.shownAnywhere(), "{version}") {
