@@ -219,6 +219,12 @@ func (b *Bound) May(t vedette.Target) error {
 	return err
 }
 
+// Allows is May as a question: no is no attempt, and is not recorded.
+func (b *Bound) Allows(t vedette.Target) bool {
+	_, err := b.ask(t)
+	return err == nil
+}
+
 // ask fills in what the lookups gave and asks the scope.
 func (b *Bound) ask(t vedette.Target) (vedette.Target, error) {
 	b.mu.Lock()
