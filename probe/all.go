@@ -12,4 +12,5 @@ var All = []Check{
 	HTTPSecurityTxt,
 	HTTPGit,
 	HTTPServerStatus,
+	Nmap,
 }

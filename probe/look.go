@@ -221,6 +221,7 @@ type assetLook struct {
 	miss  map[missed]bool     // looks that did not succeed
 	whole map[string]bool     // checks that looked at the asset as a whole
 	gone  bool                // the name has no address: nothing is reached under it
+	nmaps int                 // ports given to nmap
 }
 
 type missed struct {
@@ -307,6 +308,9 @@ func (a *assetLook) identify(s *Subject) error {
 // checks runs the checks for what was identified.
 func (a *assetLook) checks(s Subject) {
 	for _, c := range All {
+		if c.Name == Nmap.Name {
+			s.Unnamed = a.unnamed(s)
+		}
 		if c.Name == ServiceCheck || !c.For(s) {
 			continue
 		}
@@ -354,7 +358,7 @@ const maxMissed = 200
 
 // run runs a check with the time of one look to live.
 func (a *assetLook) run(c Check, s Subject) (saw []vedette.Observation, err error) {
-	ctx, cancel := context.WithTimeout(a.l.ctx, checkTime)
+	ctx, cancel := context.WithTimeout(a.l.ctx, cmp.Or(c.Time, checkTime))
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil { // a hostile answer must not end the look at a thousand other hosts
@@ -369,7 +373,7 @@ func (a *assetLook) run(c Check, s Subject) (saw []vedette.Observation, err erro
 	return saw, err
 }
 
-// checkTime is the longest one check takes on one subject.
+// checkTime is the longest a check takes on one subject that says no other time.
 const checkTime = 60 * time.Second
 
 // done makes the look: coverage is what every check looked at successfully.
@@ -383,6 +387,9 @@ func (a *assetLook) done() vedette.Look {
 	for _, c := range All {
 		if c.For(Subject{Asset: vedette.Asset{ID: "name.example", Kind: vedette.NameAsset}}) {
 			continue // looks at names as a whole
+		}
+		if c.Name == Nmap.Name && !a.nmapped() {
+			continue
 		}
 		if a.gone {
 			a.cover(c, "")

@@ -24,6 +24,7 @@ type Check struct {
 	// that succeeded covers them as well as Name. An emitted observation that
 	// names no check is of Name.
 	Also []string
+	Time time.Duration // the longest that Run takes, a minute when 0
 	// For says whether the check has something to look at.
 	For func(Subject) bool
 	// Run looks and emits what it saw. An error says that the look did not
@@ -44,6 +45,8 @@ type Subject struct {
 	// Service and TLS are what the service check identified on the port.
 	Service string
 	TLS     bool
+	// Unnamed says that no check found software there and that an nmap is to be asked.
+	Unnamed bool
 }
 
 // Name is whom a session is opened to: the name asset, "" for an address.
@@ -71,6 +74,7 @@ type Env struct {
 	// certificate. The plan decides whether they are looked at: nothing a host
 	// says widens the scope.
 	Found func(name string)
+	Nmap  string // path of an nmap to ask where our own checks find no software; "" for none
 }
 
 // Dial opens a connection to the subject's port, with the time of one step to live.

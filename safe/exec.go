@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,8 +138,5 @@ func (b *Bound) Lend(ctx context.Context, t vedette.Target) error {
 	return nil
 }
 
-// Rate is how many connects a second an address bears now.
-func (b *Bound) Rate(a netip.Addr) float64 {
-	host, _ := b.brakes.of(a)
-	return float64(host.connects.Limit())
-}
+// Rate is how many connects a second one address bears.
+func (b *Bound) Rate() float64 { return b.brakes.pace.Connects }

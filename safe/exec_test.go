@@ -178,7 +178,7 @@ func TestLend(t *testing.T) {
 	if err := b.Lend(t.Context(), inside); err != nil || b.Sent() != 1 || d.Sent().Of(ModeScope) != 1 {
 		t.Errorf("%v, %d sent", err, b.Sent())
 	}
-	if r := b.Rate(inside.Addr.Addr()); r != 7 {
+	if r := b.Rate(); r != 7 {
 		t.Errorf("rate %v", r)
 	}
 	outside := inside

@@ -31,6 +31,7 @@ type ScanInfo struct {
 type Host struct {
 	Start     int64      `xml:"starttime,attr" json:"start,omitempty"`
 	End       int64      `xml:"endtime,attr" json:"end,omitempty"`
+	TimedOut  bool       `xml:"timedout,attr" json:"timed_out,omitempty"` // given up: what it says is not all
 	Status    State      `xml:"status" json:"status"`
 	Addresses []Address  `xml:"address" json:"addresses"`
 	Hostnames []Hostname `xml:"hostnames>hostname" json:"hostnames,omitempty"`
