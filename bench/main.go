@@ -44,7 +44,7 @@ func main() {
 	flag.BoolVar(&b.full, "full", false, "the whole estate and a million indicators")
 	flag.Uint64Var(&b.seed, "seed", 1, "of everything made up")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the parts that are timed")
-	only := flag.String("only", "cve,objects,w6,query,year", "which workloads")
+	only := flag.String("only", "cve,objects,w6,query,year,scan", "which workloads")
 	flag.Parse()
 	if err := b.run(strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -68,7 +68,7 @@ func (b *bench) run(only []string) error {
 	for _, w := range []struct {
 		name string
 		run  func(engine) error
-	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}} {
+	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}, {"scan", b.scan}} {
 		for _, e := range b.engines() {
 			if !slices.Contains(only, w.name) {
 				continue

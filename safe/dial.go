@@ -26,6 +26,7 @@ type Dialer struct {
 	net      net.Dialer
 	out      Count
 	refused  Count
+	sockets  sockets
 	// Drop, in a lab, loses connects of scope mode as a bad network does.
 	Drop func(vedette.Target) bool
 }
@@ -159,6 +160,7 @@ type Bound struct {
 	services map[string]map[uint16]bool
 	live     map[*boundConn]bool
 	sent     atomic.Int64
+	checks   atomic.Int64 // times that the scope was to be asked again
 }
 
 // Scope binds the dialer to what decide allows; record hears of every refusal.
@@ -231,19 +233,34 @@ func (b *Bound) ask(t vedette.Target) (vedette.Target, error) {
 	t.Resolved = t.Name != "" && b.resolved[t.Name][t.Addr.Addr().Unmap()]
 	t.Service = t.Name != "" && b.services[t.Name][t.Addr.Port()]
 	b.mu.Unlock()
-	return t, b.decide(t)
+	if err := b.decide(t); err != nil {
+		return t, err
+	}
+	switch a := t.Addr.Addr().Unmap(); {
+	case a.Zone() != "":
+		return t, vedette.Refused("%s: a zone means something on this machine alone", t.Addr)
+	case b.d.lab && !a.IsLoopback():
+		return t, vedette.Refused("%s: a lab touches loopback only", t.Addr)
+	}
+	return t, nil
 }
 
 // Dial opens a connection or a datagram socket to a target, when the scope
 // allows it before and after the brakes were waited for.
 func (b *Bound) Dial(ctx context.Context, t vedette.Target) (net.Conn, error) {
+	return b.DialWithin(ctx, t, b.d.net.Timeout)
+}
+
+// DialWithin is Dial with a time for the connect alone: the brakes are waited
+// for as long as ctx lives.
+func (b *Bound) DialWithin(ctx context.Context, t vedette.Target, wait time.Duration) (net.Conn, error) {
 	if err := b.May(t); err != nil {
 		return nil, err
 	}
 	if err := b.brakes.Connect(ctx, t.Addr.Addr()); err != nil {
 		return nil, err
 	}
-	c, err := b.connect(ctx, t, b.d.net.Timeout)
+	c, err := b.connect(ctx, t, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -321,6 +338,7 @@ func (c *boundConn) Close() error {
 // Recheck asks the scope again for every open connection and closes those it no
 // longer allows; a running part calls it once a second.
 func (b *Bound) Recheck() {
+	b.checks.Add(1) // scans do
 	b.mu.Lock()
 	live := make([]*boundConn, 0, len(b.live))
 	for c := range b.live {

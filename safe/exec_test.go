@@ -187,7 +187,7 @@ func TestLend(t *testing.T) {
 		t.Errorf("a lab lends %s: %v", outside.Addr, err)
 	}
 	allowed = false
-	if err := b.Lend(t.Context(), inside); !errors.Is(err, vedette.ErrRefused) || len(recorded) != 1 {
+	if err := b.Lend(t.Context(), inside); !errors.Is(err, vedette.ErrRefused) || len(recorded) != 2 {
 		t.Errorf("%v, %d recorded", err, len(recorded))
 	}
 	if b.Sent() != 1 {
