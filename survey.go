@@ -46,9 +46,15 @@ type Part struct {
 	Survey      string     `json:"survey"`
 	Constituent string     `json:"constituent"`
 	N           int        `json:"n"`
-	Class       CheckClass `json:"class"` // the furthest its checks go
+	Class       CheckClass `json:"class"`              // the furthest its checks go
+	Furthest    CheckClass `json:"furthest,omitempty"` // the furthest those of its survey go
 	// Names are looked up and, where active checks are authorised, spoken to.
 	Names []string `json:"names,omitempty"`
+	// Consented are those of Names whose hosts may be scanned on Ports, because
+	// who runs them consented.
+	Consented []string `json:"consented,omitempty"`
+	// Domains are looked up before: their mail and service records give ports of Names.
+	Domains []string `json:"domains,omitempty"`
 	// Addresses are scanned on Ports, "tcp:22,80,8000-8100 udp:53".
 	Addresses []string `json:"addresses,omitempty"`
 	Ports     string   `json:"ports,omitempty"`

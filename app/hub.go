@@ -328,7 +328,7 @@ func (h *hub) take(ctx context.Context, o store.Observed) error {
 		}
 		return h.sys.EndPart(ctx, o, store.Ended{Trouble: err.Error(), Worker: head.Worker})
 	}
-	if end.Stopped == "" && len(end.Found) > 0 && as.Stopped == "" {
+	if end.Stopped == "" && len(end.Found) > 0 && as.Stopped == "" && as.Part.Furthest != "" {
 		if e.More, err = h.more(ctx, o.Part, as, end.Found); err != nil {
 			return err
 		}
@@ -402,7 +402,7 @@ func (h *hub) more(ctx context.Context, part int64, as vedette.Assignment, found
 	if err != nil {
 		return nil, err
 	}
-	in := survey.Input{Constituent: as.Constituent, Class: as.Part.Class, Owner: scope.NewMap(cs).Owner,
+	in := survey.Input{Constituent: as.Constituent, Class: as.Part.Furthest, Ports: as.Part.Ports, Owner: scope.NewMap(cs).Owner,
 		Rules: scope.NewRules(as.Constituent, as.OptOuts, as.Lab, h.store.Now)}
 	return survey.More(in, found, planned), nil
 }

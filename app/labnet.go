@@ -82,6 +82,9 @@ func writeLab(dir string, text []byte, in *lab.Internet) error {
 			return err
 		}
 	}
+	if err := writeContent(labFile(dir, "content")); err != nil {
+		return err
+	}
 	conf := filepath.Join(dir, "vedette.yaml")
 	if _, err := os.Stat(conf); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -96,7 +99,39 @@ survey:
   per_network: 5000
   per_constituent: 5000
   timeout: 2s
-`, in.Resolver(), in.Ports()), 0o600)
+  roots: "%s"
+  content: "%s"
+`, in.Resolver(), in.Ports(), labFile(dir, "roots.pem"), labFile(dir, "content")), 0o600)
+}
+
+// labFile is a file of the lab in a data folder, from wherever a command runs.
+func labFile(dir, name string) string {
+	path := filepath.Join(dir, "lab", name)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// writeContent writes the fingerprints of the lab's invented software.
+func writeContent(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	files, err := lab.Content.ReadDir("content")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := lab.Content.ReadFile("content/" + f.Name())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.Name()), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type labServe struct{}
@@ -120,11 +155,18 @@ func (labServe) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	in.Log = r.note
+	in.Log = func(format string, a ...any) { r.note("%s", fmt.Sprintf(format, a...)) }
 	if err := in.Serve(r.ctx); err != nil {
 		return err
 	}
 	defer in.Close()
+	roots, err := in.Roots()
+	if err == nil {
+		err = os.WriteFile(labFile(r.Data, "roots.pem"), roots, 0o600)
+	}
+	if err != nil {
+		return err
+	}
 	r.note("the lab runs; its resolver is %s", in.Resolver())
 	go r.keepTrip(in)
 	in.Watch(r.ctx, path, func(err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -35,6 +36,7 @@ type prober struct {
 	conf   config.Survey
 	dialer *safe.Dialer
 	rules  *probe.Rules
+	roots  *x509.CertPool
 	lab    bool
 	name   string // of this process, in what it hands in
 	now    func() time.Time
@@ -56,8 +58,12 @@ func newProber(d desk, conf config.Survey, lab bool, now func() time.Time) (*pro
 	if err != nil {
 		return nil, err
 	}
+	roots, err := loadRoots(conf.Roots)
+	if err != nil {
+		return nil, err
+	}
 	host, _ := os.Hostname() // a process without one is still a process
-	return &prober{desk: d, conf: conf, dialer: safe.NewDialer(lab, conf.Resolvers...), rules: rules, lab: lab,
+	return &prober{desk: d, conf: conf, dialer: safe.NewDialer(lab, conf.Resolvers...), rules: rules, roots: roots, lab: lab,
 		name: cmp.Or(host, "hub") + ":" + strconv.Itoa(os.Getpid()), now: now, brakes: map[string]*safe.Brakes{}}, nil
 }
 
@@ -70,6 +76,25 @@ func loadRules(content string) (*probe.Rules, error) {
 		return nil, vedette.Invalid("survey.content: %w", err)
 	}
 	return probe.NewRules(os.DirFS(content))
+}
+
+// loadRoots are the system's authorities and those of a file; nil is the system's alone.
+func loadRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, vedette.Invalid("survey.roots: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a machine without authorities trusts those of the file
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, vedette.Invalid("survey.roots: %s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 // agent is what we call ourselves to those we look at.
@@ -133,7 +158,7 @@ func (p *prober) work(ctx context.Context, part int64) error {
 
 func (p *prober) env(bound *safe.Bound, found func(string)) *probe.Env {
 	timeout := cmp.Or(time.Duration(p.conf.Timeout), 5*time.Second)
-	return &probe.Env{Net: bound, Resolver: probe.NewResolver(p.dialer, p.conf.Resolvers, timeout), Identify: p.rules,
+	return &probe.Env{Net: bound, Resolver: probe.NewResolver(p.dialer, p.conf.Resolvers, timeout), Identify: p.rules, Roots: p.roots,
 		Agent: agent(p.conf.Contact), Timeout: timeout, Now: p.now, Found: found, Nmap: p.conf.Nmap}
 }
 

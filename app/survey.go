@@ -556,18 +556,17 @@ func (c *findingRetest) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	con, err := r.sc.Constituent(r.ctx, f.Constituent)
+	in, err := planInput(r.ctx, r.sc, r.store.System(), f.Constituent, vedette.Active, "")
 	if err != nil {
 		return err
 	}
-	class, err := r.retestClass(con, f)
-	if err != nil {
+	if in.Class, err = retestClass(in.Rules, f); err != nil {
 		return err
 	}
-	if err := r.maySurvey(con, conf.Survey.Contact, true); err != nil {
+	if err := r.maySurvey(in.Constituent, conf.Survey.Contact, true); err != nil {
 		return err
 	}
-	parts := survey.Retest(class, []vedette.Place{{Asset: f.Asset, Port: f.Port, Proto: f.Proto}})
+	parts := survey.Retest(in, []vedette.Place{{Asset: f.Asset, Port: f.Port, Proto: f.Proto}})
 	s, err := r.sc.AddSurvey(r.ctx, vedette.Survey{Constituent: f.Constituent, Kind: vedette.RetestSurvey, Note: f.ID}, parts, map[string]string{"finding": f.ID})
 	if err != nil {
 		return err
@@ -592,16 +591,20 @@ func (c *findingRetest) Run(r *run) error {
 }
 
 // retestClass is how far a retest has to go: a finding of a look-up needs no packet to the host.
-func (r *run) retestClass(c vedette.Constituent, f vedette.Finding) (vedette.CheckClass, error) {
-	rules, err := rulesOf(r.ctx, r.store.System(), c)
-	if err != nil {
-		return "", err
+func retestClass(rules survey.Rules, f vedette.Finding) (vedette.CheckClass, error) {
+	class, ours := vedette.Passive, f.Port > 0
+	for _, e := range f.Evidence {
+		for _, c := range probe.All {
+			ours = ours || c.Name == e.Check
+			if c.Name == e.Check && c.Class != vedette.Passive {
+				class = vedette.Active
+			}
+		}
 	}
-	class := vedette.Active
-	if f.Port == 0 {
-		class = vedette.Passive
+	if f.Port > 0 {
+		class = vedette.Active
 	}
-	if f.Port == 0 && !slices.ContainsFunc(f.Evidence, func(e vedette.Evidence) bool { return slices.Contains(probe.Names(), e.Check) }) {
+	if !ours {
 		return "", vedette.Refused("%s was not seen over the network: there is no place to look at", f.ID)
 	}
 	if a, err := netip.ParseAddr(f.Asset); err == nil {

@@ -40,6 +40,7 @@ type Survey struct {
 	Timeout        Duration `yaml:"timeout" json:"timeout" about:"of one step of a protocol, as 5s; 5s when empty"`
 	Parts          int      `yaml:"parts" json:"parts" about:"parts of surveys worked side by side in one process; 8 when 0"`
 	Content        string   `yaml:"content" json:"content" about:"folder of Recog XML fingerprints beside our own rules"`
+	Roots          string   `yaml:"roots" json:"roots" about:"PEM file of authorities to trust beside the system's, such as a constituent's own"`
 	Nmap           string   `yaml:"nmap" json:"nmap" about:"path of an nmap that a survey may run beside its own checks"`
 }
 

@@ -47,6 +47,7 @@ func Names() []string {
 // what was handed over holds all the same.
 func Look(ctx context.Context, env *Env, part vedette.Part, out func(vedette.Look) error) error {
 	l := looker{ctx: ctx, env: env, part: part, at: env.Now().UTC().Truncate(time.Microsecond), out: out}
+	l.domains()
 	l.names(part.Names, nil)
 	if part.Class != vedette.Passive {
 		l.addresses()
@@ -97,6 +98,18 @@ func each[T any](n int, items []T, f func(T)) {
 	wg.Wait()
 }
 
+// domains reads the records of the scope's domains, which give ports of names:
+// where mail goes, where services stand.
+func (l *looker) domains() {
+	if l.part.Class == vedette.Passive {
+		return
+	}
+	each(namesAtOnce, l.part.Domains, func(d string) {
+		a := l.asset(vedette.Asset{ID: d, Kind: vedette.NameAsset})
+		_, _ = a.run(DNS, Subject{Asset: a.asset}) // what is not answered gives no port; the part of the name itself tells of it
+	})
+}
+
 // names looks names up and opens sessions to them; only says on which ports, nil on all
 // that their service records give.
 func (l *looker) names(names []string, only map[string][]uint16) {
@@ -107,10 +120,10 @@ func (l *looker) names(names []string, only map[string][]uint16) {
 			ports := l.env.Net.Services(n)
 			if only != nil {
 				ports = only[n]
+			} else if slices.Contains(l.part.Consented, n) {
+				ports = distinctPorts(append(ports, ParsePorts(l.part.Ports, "tcp")...))
 			}
-			for _, p := range ports {
-				a.session(p)
-			}
+			each(portsAtOnce, ports, a.session)
 			a.gone = a.whole[resolvesCheck] && len(l.env.Net.Addresses(n)) == 0
 		}
 		l.hand(a)

@@ -104,6 +104,18 @@ var Weaknesses = []Weakness{
 	{"check:mta-sts-invalid", "The MTA-STS policy is not valid", wrongSystem,
 		"Senders cannot use the policy, so that an attacker on the path reads mail; one that leaves a mail server out holds mail up.",
 		"Serve the policy at https://mta-sts.DOMAIN/.well-known/mta-sts.txt with a valid certificate, naming every mail exchanger (RFC 8461)."},
+	{"check:exposed-git", "The folder .git is readable", disclosure,
+		"Whoever asks gets the source of the site with its history, and often passwords in it.",
+		"Deny /.git/ in the web server, deploy without the folder, and change the secrets that stood in it."},
+	{"check:directory-listing", "The web server lists a folder", disclosure,
+		"Whoever asks sees all files, the forgotten ones included.",
+		"Turn listings off (Apache httpd: Options -Indexes, nginx: autoindex off), or put an index page there."},
+	{"check:apache-server-status", "Apache httpd shows its status to anybody", disclosure,
+		"The page shows who asks for what at the moment, with addresses and query strings.",
+		"Limit /server-status to the machine itself (Require local)."},
+	{"check:security-txt-expired", "The contact for reports of vulnerabilities is out of date", "other: other",
+		"security.txt must not be used after its Expires (RFC 9116 section 2.5.5): a report may reach nobody.",
+		"Renew the file at /.well-known/security.txt, at least once a year."},
 }
 
 // report is a weakness that a check proved; the note is a sentence.

@@ -129,6 +129,9 @@ func (t *session) older() error {
 		if len(t.versions) > 0 && v >= t.versions[0] {
 			continue
 		}
+		if v == ssl30 && t.l.s.Name() != "" {
+			continue // SSL 3.0 has no way to name whom it is for (RFC 6101 has no extensions): a session to a name always says so
+		}
 		hello, err := t.ask(v)
 		if errors.Is(err, errNoHello) {
 			hello, err = t.ask(v) // a packet got lost, or something on the way swallows the version

@@ -203,7 +203,7 @@ func (r *Rules) session(t vedette.Target, a netip.Addr) error {
 		return no(RuleResolve, "%s did not resolve to %s in this run", t.Name, a)
 	case inside(a) && !r.lab:
 		return no(RulePrivate, "%s resolves to %s, which no network of the scope holds", t.Name, a)
-	case r.consented(t):
+	case r.Consented(t.Name, t.Class):
 		return nil
 	case t.Class != vedette.Active && t.Class != vedette.Passive:
 		return no(RuleClass, "%s checks of %s need its address in a network of the scope, or the consent of who runs it", t.Class, t.Name)
@@ -215,10 +215,11 @@ func (r *Rules) session(t vedette.Target, a netip.Addr) error {
 	return nil
 }
 
-// consented says whether who runs the hosts of a name consented to their scan.
-func (r *Rules) consented(t vedette.Target) bool {
-	return slices.ContainsFunc(r.scope, func(e vedette.ScopeEntry) bool {
-		return e.ThirdParty != "" && holdsName(e, t.Name) && e.Valid(r.now()) && Authorises(e, t.Class)
+// Consented says whether who runs the hosts of a name consented to their scan
+// by checks of a class.
+func (r *Rules) Consented(name string, class vedette.CheckClass) bool {
+	return r.excludedName(name) == nil && slices.ContainsFunc(r.scope, func(e vedette.ScopeEntry) bool {
+		return e.ThirdParty != "" && holdsName(e, name) && e.Valid(r.now()) && Authorises(e, class)
 	})
 }
 

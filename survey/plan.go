@@ -17,6 +17,7 @@ import (
 type Rules interface {
 	Name(name string, class vedette.CheckClass) error
 	Address(a netip.Addr, class vedette.CheckClass) error
+	Consented(name string, class vedette.CheckClass) bool
 }
 
 // Input is what a plan starts from.
@@ -172,43 +173,78 @@ func (p *planner) name(n string, tell bool) {
 
 // cut makes parts of what was collected.
 func (p *planner) cut() {
-	names := make([]string, 0, len(p.names))
+	var names, quiet []string // quiet ones are authorised for look-ups alone
 	for n := range p.names {
-		names = append(names, n)
+		if p.Class == vedette.Passive || p.Rules.Name(n, p.Class) != nil {
+			quiet = append(quiet, n)
+		} else {
+			names = append(names, n)
+		}
 	}
 	slices.Sort(names)
+	slices.Sort(quiet)
 	addrs := make([]netip.Addr, 0, len(p.addrs))
 	for a := range p.addrs {
 		addrs = append(addrs, a)
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
-	p.plan.Names, p.plan.Addresses = len(names), len(addrs)
+	p.plan.Names, p.plan.Addresses = len(names)+len(quiet), len(addrs)
 	open := map[string][]vedette.Place{}
 	for _, o := range p.Open {
 		open[o.Asset] = append(open[o.Asset], o)
 	}
-	for part := range slices.Chunk(names, namesPerPart) {
-		p.plan.Parts = append(p.plan.Parts, vedette.Part{Class: p.Class, Names: part})
+	for chunk := range slices.Chunk(names, namesPerPart) {
+		part := vedette.Part{Class: p.Class, Names: chunk, Domains: p.domains()}
+		for _, n := range chunk {
+			if p.Rules.Consented(n, p.Class) {
+				part.Consented = append(part.Consented, n)
+			}
+		}
+		p.plan.Parts = append(p.plan.Parts, part)
+	}
+	for chunk := range slices.Chunk(quiet, namesPerPart) {
+		p.plan.Parts = append(p.plan.Parts, vedette.Part{Class: vedette.Passive, Names: chunk})
 	}
 	for chunk := range slices.Chunk(addrs, addressesPerPart) {
-		part := vedette.Part{Class: p.Class, Ports: p.Ports}
+		part := vedette.Part{Class: p.Class}
 		for _, a := range chunk {
 			part.Addresses = append(part.Addresses, a.String())
 			part.Open = append(part.Open, open[a.String()]...)
 		}
 		p.plan.Parts = append(p.plan.Parts, part)
 	}
+	for i := range p.plan.Parts {
+		p.plan.Parts[i].Furthest, p.plan.Parts[i].Ports = p.Class, p.Ports
+	}
+}
+
+// maxDomains bounds the domains whose records every part of names reads.
+const maxDomains = 50
+
+// domains are those of the scope: their records say where mail goes and on
+// which ports services stand, whichever part looks at the name they point to.
+func (p *planner) domains() []string {
+	var out []string
+	for _, e := range p.Constituent.Scope {
+		d := strings.ToLower(strings.TrimSuffix(e.Domain, "."))
+		if d != "" && !slices.Contains(out, d) && len(out) < maxDomains && p.Rules.Name(d, vedette.Passive) == nil {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // Retest plans a look at some places again, and at nothing else.
-func Retest(class vedette.CheckClass, places []vedette.Place) []vedette.Part {
+func Retest(in Input, places []vedette.Place) []vedette.Part {
+	p := planner{Input: in}
+
 	slices.SortFunc(places, func(a, b vedette.Place) int {
 		return cmp.Or(cmp.Compare(a.Asset, b.Asset), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Check, b.Check))
 	})
 	places = slices.Compact(places)
 	var parts []vedette.Part
 	for chunk := range slices.Chunk(places, addressesPerPart) {
-		parts = append(parts, vedette.Part{Class: class, Places: chunk})
+		parts = append(parts, vedette.Part{Class: in.Class, Places: chunk, Domains: p.domains()})
 	}
 	return parts
 }
