@@ -41,6 +41,7 @@ type labRow struct {
 	What    string  `json:"what"`
 	Rows    int     `json:"rows"`
 	Seconds float64 `json:"seconds"`
+	MB      float64 `json:"mb,omitempty"`
 }
 
 // Run makes the estate up, takes it in and lets the line work.
@@ -85,15 +86,15 @@ type labRun struct {
 }
 
 func (l *labRun) done(what string, rows int, since time.Time) {
-	row := labRow{what, rows, time.Since(since).Seconds()}
+	row := labRow{What: what, Rows: rows, Seconds: time.Since(since).Seconds()}
 	l.rows = append(l.rows, row)
 	l.note("%s: %d in %.1f s", row.What, row.Rows, row.Seconds)
 }
 
 func (l *labRun) table() *table {
-	t := &table{columns: []string{"what", "rows", "seconds"}}
+	t := &table{columns: []string{"what", "rows", "seconds", "MB"}}
 	for _, row := range l.rows {
-		t.add(row, row.What, strconv.Itoa(row.Rows), strconv.FormatFloat(row.Seconds, 'f', 1, 64))
+		t.add(row, row.What, strconv.Itoa(row.Rows), strconv.FormatFloat(row.Seconds, 'f', 1, 64), strconv.FormatFloat(row.MB, 'f', 0, 64))
 	}
 	return t
 }
@@ -168,8 +169,38 @@ func (l *labRun) year(c *labEstate) error {
 	l.progress("")
 	l.done("observations changed in "+strconv.Itoa(c.Days)+" days", changed, start)
 	l.rows = append(l.rows, labRow{What: "EPSS points kept", Rows: points})
+	return l.weigh(c)
+}
+
+// weigh tells what the database takes, and what a year of the whole estate
+// would: surveys grow with it, the documents of the scores do not.
+func (l *labRun) weigh(c *labEstate) error {
+	sys := l.store.System()
+	total, documents, err := sys.Bytes(l.ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := sys.Size(l.ctx)
+	if err != nil {
+		return err
+	}
+	const mb = 1e6
+	scores := documents[labScores]
+	grown := float64(total-scores) * float64(c.Assets) / float64(c.YearAssets)
+	l.rows = append(l.rows,
+		labRow{What: "documents of surveys", MB: float64(documents[labSource]) / mb},
+		labRow{What: "documents of scores", MB: float64(scores) / mb},
+		labRow{What: "observations in the store", Rows: rows["observations"]},
+		labRow{What: "the whole database", MB: float64(total) / mb},
+		labRow{What: fmt.Sprintf("these %d days at %d assets, scaled", c.Days, c.Assets), MB: (grown + float64(scores)) / mb})
 	return nil
 }
+
+// The sources of what is made up.
+const (
+	labSource = "lab"
+	labScores = "lab-epss"
+)
 
 // LabScope is who takes made-up data in: there is nobody to keep it from.
 func LabScope(ctx context.Context, s *store.Store, p vedette.Principal) (*store.Scoped, error) {
@@ -268,7 +299,7 @@ func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Fo
 		return store.Counts{}, err
 	}
 	src := f.Source
-	src.Name, src.About = "lab", "made up"
+	src.Name, src.About = labSource, "made up"
 	t, err := sc.Take(ctx, vedette.Intake{Source: src.Name, Document: hex.EncodeToString(h.Sum(nil)), Format: f.Name, At: at, Time: at,
 		Address: "lab:" + constituent, Constituent: constituent}, src, way)
 	if err != nil || t.Known {
@@ -301,7 +332,7 @@ func TakeScores(ctx context.Context, sc *store.Scoped, e *lab.EPSS, at time.Time
 	}
 	h := sha256.Sum256(doc.Bytes())
 	src := f.Source
-	src.Name, src.About = "lab-epss", "made up"
+	src.Name, src.About = labScores, "made up"
 	t, err := sc.Take(ctx, vedette.Intake{Source: src.Name, Document: hex.EncodeToString(h[:]), Format: f.Name, At: at, Time: at, Address: "lab:epss"}, src, store.Way{})
 	if err != nil || t.Known {
 		return 0, err

@@ -34,7 +34,7 @@ type bench struct {
 	seed    uint64
 	data    string // folder of real records, "" without
 	pg      string
-	server  bool // the server's CPU can be read
+	server  int // the process of the PostgreSQL server, 0 when its CPU cannot be read
 	out     *tabwriter.Writer
 	profile string
 }
@@ -61,7 +61,7 @@ func (b *bench) run(only []string) error {
 	fmt.Fprintf(os.Stderr, "%s, %d cores; data: %s\n", runtime.Version(), runtime.NumCPU(), b.dataText())
 	if b.pg == "" {
 		fmt.Fprintln(os.Stderr, "PostgreSQL is left out: VEDETTE_TEST_PG names no database")
-	} else if _, b.server = serverCPU(); !b.server {
+	} else if b.server = serverPID(b.ctx, b.pg); b.server == 0 {
 		fmt.Fprintln(os.Stderr, "the CPU of the PostgreSQL server cannot be read: its rows count this process alone")
 	}
 	fmt.Fprintln(b.out, "WORKLOAD\tENGINE\tOURS\tYARDSTICK\tRATIO\tNOTE")

@@ -42,6 +42,28 @@ func (y *System) Lab(ctx context.Context) (since time.Time, ok bool, err error) 
 	return at(n), err == nil, err
 }
 
+// Bytes is how much the database takes, and how much of it are the documents of
+// each source, compressed.
+func (y *System) Bytes(ctx context.Context) (total int64, documents map[string]int64, err error) {
+	q := reader{y.s, ctx}
+	size := "select page_count * page_size from pragma_page_count(), pragma_page_size()"
+	if y.s.d.numbered {
+		size = "select pg_database_size(current_database())"
+	}
+	if _, err := one(q, size, nil, &total); err != nil {
+		return 0, nil, err
+	}
+	documents = map[string]int64{}
+	err = q.each("select s.name, sum(length(b.body)) from blocks b join intakes i on i.k = b.k >> 20 join sources s on s.k = i.source_k group by s.name", nil, func(scan func(...any) error) error {
+		var name string
+		var n int64
+		err := scan(&name, &n)
+		documents[name] = n
+		return err
+	})
+	return total, documents, err
+}
+
 // Size counts the rows of the larger tables.
 func (y *System) Size(ctx context.Context) (map[string]int, error) {
 	out := map[string]int{}
