@@ -141,31 +141,51 @@ func (l *looker) addresses() {
 	if len(addrs) == 0 {
 		return
 	}
-	tcp, udp := ParsePorts(l.part.Ports, "tcp"), ParsePorts(l.part.Ports, "udp")
-	scan := safe.Scan{Addresses: addrs, Ports: tcp, Class: vedette.Active, Open: l.known()}
-	var found []safe.Scanned
-	if err := l.env.Net.Scan(l.ctx, scan, func(s safe.Scanned) { found = append(found, s) }); err != nil {
-		return
+	scan := safe.Scan{Addresses: addrs, Ports: ParsePorts(l.part.Ports, "tcp"), Class: vedette.Active, Open: l.known()}
+	udp := ParsePorts(l.part.Ports, "udp")
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, hostsAtOnce)
+	path := false // works: while no host answered, silence may be ours
+	look := func(s safe.Scanned, path bool) {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			l.address(s, udp, path)
+		})
 	}
-	others := 0 // hosts that answered: without any, silence may be ours
-	for _, s := range found {
-		if s.Answered() {
-			others++
+	var silent []safe.Scanned
+	err := l.env.Net.Scan(l.ctx, scan, func(s safe.Scanned) {
+		if !s.Answered() {
+			silent = append(silent, s)
+			return
 		}
-	}
-	each(hostsAtOnce, found, func(s safe.Scanned) {
-		a := l.asset(vedette.Asset{ID: s.Addr.Unmap().String(), Kind: vedette.AddressAsset})
-		a.scanned(s, others > 0)
-		var places []Subject
-		for _, p := range s.Open {
-			places = append(places, Subject{Asset: a.asset, Addr: s.Addr, Port: p, Proto: "tcp"})
-		}
-		for _, p := range udp {
-			places = append(places, Subject{Asset: a.asset, Addr: s.Addr, Port: p, Proto: "udp"})
-		}
-		each(portsAtOnce, places, a.port)
-		l.hand(a)
+		path = true
+		look(s, true)
 	})
+	if err == nil {
+		for _, s := range silent {
+			look(s, path)
+		}
+	}
+	wg.Wait()
+	if err != nil && l.failed == nil {
+		l.failed = err
+	}
+}
+
+// address looks at what a scan found of one address, and at its datagram ports.
+func (l *looker) address(s safe.Scanned, udp []uint16, path bool) {
+	a := l.asset(vedette.Asset{ID: s.Addr.Unmap().String(), Kind: vedette.AddressAsset})
+	a.scanned(s, path)
+	var places []Subject
+	for _, p := range s.Open {
+		places = append(places, Subject{Asset: a.asset, Addr: s.Addr, Port: p, Proto: "tcp", Open: true})
+	}
+	for _, p := range udp {
+		places = append(places, Subject{Asset: a.asset, Addr: s.Addr, Port: p, Proto: "udp"})
+	}
+	each(portsAtOnce, places, a.port)
+	l.hand(a)
 }
 
 // known are the places of the part that are known to be open.
@@ -283,10 +303,21 @@ func (a *assetLook) session(port uint16) {
 // when the path is known to work.
 func (a *assetLook) scanned(s safe.Scanned, path bool) {
 	a.ports["tcp"] = append(a.ports["tcp"], s.Closed...)
-	if s.Answered() || path {
+	why := ""
+	switch {
+	case s.Mute:
+		why = "the host stopped answering during the scan: its silent ports prove nothing"
+	case !s.Answered() && !path:
+		why = "no host of the part answered: the path may be down"
+	default:
 		a.ports["tcp"] = append(a.ports["tcp"], s.Silent...)
-	} else if len(s.Silent) > 0 {
-		a.look.Missed = append(a.look.Missed, vedette.Missed{Check: ServiceCheck, Proto: "tcp", Why: "no host of the part answered: the path may be down"})
+		return
+	}
+	if s.Why != "" {
+		why += " (" + s.Why + ")"
+	}
+	if len(s.Silent) > 0 {
+		a.look.Missed = append(a.look.Missed, vedette.Missed{Check: ServiceCheck, Proto: "tcp", Why: why})
 	}
 }
 

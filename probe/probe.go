@@ -6,6 +6,7 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -42,6 +43,8 @@ type Subject struct {
 	Addr  netip.Addr // zero in look-ups
 	Port  uint16     // 0 in look-ups
 	Proto string     // "tcp", "udp"; "" in look-ups
+	// Open says that a connect to Port was just accepted.
+	Open bool
 	// Service and TLS are what the service check identified on the port.
 	Service string
 	TLS     bool
@@ -84,11 +87,19 @@ func (e *Env) Dial(ctx context.Context, s Subject, class vedette.CheckClass) (ne
 
 // DialPort is Dial to another port of the same subject; the scope decides on it.
 func (e *Env) DialPort(ctx context.Context, s Subject, port uint16, class vedette.CheckClass) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
-	defer cancel()
-	c, err := e.Net.Dial(ctx, vedette.Target{Network: s.Proto, Addr: netip.AddrPortFrom(s.Addr, port), Name: s.Name(), Class: class})
-	if err != nil {
-		return nil, err
+	t := vedette.Target{Network: s.Proto, Addr: netip.AddrPortFrom(s.Addr, port), Name: s.Name(), Class: class}
+	tries := 2
+	if s.Open && port == s.Port {
+		tries = 4 // silence is a loss, with which nobody may go
 	}
-	return c, c.SetDeadline(time.Now().Add(e.Timeout))
+	for {
+		c, err := e.Net.DialWithin(ctx, t, e.Timeout)
+		if err == nil {
+			return c, c.SetDeadline(time.Now().Add(e.Timeout))
+		}
+		var lost net.Error
+		if tries--; tries == 0 || ctx.Err() != nil || !errors.As(err, &lost) || !lost.Timeout() {
+			return nil, err
+		}
+	}
 }
