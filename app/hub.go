@@ -174,10 +174,72 @@ func (h *hub) pass(ctx context.Context) error {
 	if err := h.schedule(ctx); err != nil {
 		return fmt.Errorf("schedules: %w", err)
 	}
+	if err := h.confirm(ctx); err != nil {
+		return fmt.Errorf("confirming: %w", err)
+	}
 	if err := h.dispatch(ctx); err != nil {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	return nil
+}
+
+// newFor is how long an exploitation counts as new: what a first import of a
+// list says of years ago is no reason to knock at a thousand doors.
+const newFor = 7 * 24 * time.Hour
+
+// confirm queues a look at just the places that a new exploitation hits, when
+// the exploitation may be known by everybody: the look tells of it.
+func (h *hub) confirm(ctx context.Context) error {
+	marks, err := h.sys.Markings(ctx)
+	if err != nil {
+		return err
+	}
+	var public []int64
+	for k, m := range marks {
+		if everybodys(m) {
+			public = append(public, k)
+		}
+	}
+	slices.Sort(public)
+	found, err := h.sys.NewlyExploited(ctx, h.store.Now().Add(-newFor), public)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	cs, err := h.sys.AllConstituents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		hit, err := h.sys.PlacesHit(ctx, e.Object)
+		if err != nil {
+			return err
+		}
+		surveys := map[string][]vedette.Part{}
+		for _, c := range cs {
+			rules, err := rulesOf(ctx, h.sys, c)
+			if err != nil {
+				return err
+			}
+			places := slices.DeleteFunc(hit[c.ID], func(p vedette.Place) bool { return !mayLook(rules, p.Asset) })
+			if len(places) > 0 {
+				surveys[c.ID] = survey.Retest(survey.Input{Constituent: c, Class: vedette.Active, Rules: rules}, places)
+			}
+		}
+		if _, err := h.sys.Confirm(ctx, e, surveys); errors.Is(err, vedette.ErrRefused) {
+			return nil // all surveys are stopped: it is queued when they go on
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayLook says whether the scope authorises active checks of an asset.
+func mayLook(rules survey.Rules, asset string) bool {
+	if a, err := netip.ParseAddr(asset); err == nil {
+		return rules.Address(a, vedette.Active) == nil
+	}
+	return rules.Name(asset, vedette.Active) == nil
 }
 
 // dispatch makes a job of every part that waits and has none, and ends the

@@ -130,7 +130,7 @@ func (l *Line) load(ctx context.Context) (*index, error) {
 		return nil, err
 	}
 	for k, m := range marks {
-		ix.public[k] = m.TLP <= vedette.TLPGreen && m.Audience == ""
+		ix.public[k] = everybodys(m)
 	}
 	rows, err := l.work.Aliases(ctx)
 	if err != nil {
@@ -158,6 +158,9 @@ func (l *Line) load(ctx context.Context) (*index, error) {
 	l.index, l.version = ix, version
 	return ix, nil
 }
+
+// everybodys says whether every reader of intelligence may know what carries a marking.
+func everybodys(m vedette.Marking) bool { return m.TLP <= vedette.TLPGreen && m.Audience == "" }
 
 // classOf numbers the product of a name: alone it is its own.
 func (ix *index) classOf(k int64, n vedette.ProductName) int64 {

@@ -43,6 +43,7 @@ var publicRows = map[string]string{
 	"refusals":     "select s.id, r.target, r.rule, r.why, r.at, r.n from refusals r join surveys s on s.k = r.survey_k",
 	"optouts":      "select what, until_day, reason, principal, at from optouts",
 	"schedules":    "select coalesce(c.id, ''), h.class, h.every_us, h.hours, h.next_at, h.principal from schedules h left join constituents c on c.k = h.constituent_k",
+	"confirmed":    "select o.id, c.at from confirmed c join objects o on o.k = c.object_k",
 	"tokens":       "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
 

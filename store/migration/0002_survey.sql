@@ -12,3 +12,5 @@ create table stops(k {KEY}, survey_k bigint not null, at bigint not null, princi
 create table refusals(survey_k bigint not null, target text not null, rule text not null, why text not null, at bigint not null, n bigint not null, primary key(survey_k, target, rule)) {WITHOUT_ROWID};
 create table optouts(what text primary key not null, until_day text not null, reason text not null, principal text not null, at bigint not null);
 create table schedules(constituent_k bigint not null, class text not null, every_us bigint not null, hours text not null, next_at bigint not null, principal text not null, primary key(constituent_k, class)) {WITHOUT_ROWID};
+-- exploited vulnerabilities whose places were queued to be looked at again
+create table confirmed(object_k {KEY}, at bigint not null);
