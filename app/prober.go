@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -183,10 +182,8 @@ func (w *working) begin() {
 	w.setRules(w.as)
 	w.bound = w.dialer.Scope(func(t vedette.Target) error { return w.rules.Load().Decide(t) }, w.refused, w.brakesOf(w.as.Constituent.ID))
 	for _, e := range w.as.Constituent.Scope { // a URL of the scope names its own port
-		if u, err := url.Parse(e.URL); err == nil && e.URL != "" && u.Port() != "" {
-			if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
-				w.bound.Service(scope.HostOf(e.URL), uint16(n))
-			}
+		if port := scope.PortOf(e.URL); port > 0 {
+			w.bound.Service(scope.HostOf(e.URL), port)
 		}
 	}
 }

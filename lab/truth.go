@@ -185,12 +185,16 @@ func (in *Internet) hostAt(a netip.Addr) *Host {
 // named says whether service records of a name give a port (design section 5.5):
 // 80 and 443 of its addresses, 25 of a mail exchanger, those of SRV records and URLs.
 func (in *Internet) named(c vedette.Constituent, e vedette.ScopeEntry, l lookups, name string, port int) bool {
-	if port == 80 || port == 443 || port == 25 && l.mx[name] || slices.Contains(l.srv[name], port) {
+	if e.URL == "" && (port == 80 || port == 443 || port == 25 && l.mx[name] || slices.Contains(l.srv[name], port)) {
 		return true
 	}
 	return slices.ContainsFunc(c.Scope, func(e vedette.ScopeEntry) bool {
 		u, err := url.Parse(e.URL)
-		return err == nil && e.URL != "" && e.Valid(in.now()) && u.Hostname() == name && u.Port() == strconv.Itoa(port)
+		if err != nil || e.URL == "" || !e.Valid(in.now()) || u.Hostname() != name {
+			return false
+		}
+		of := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+		return of == strconv.Itoa(port)
 	})
 }
 

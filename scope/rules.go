@@ -3,7 +3,9 @@ package scope
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -196,6 +198,11 @@ func (r *Rules) session(t vedette.Target, a netip.Addr) error {
 		return err
 	}
 	err := r.allowed(t.Class, "name "+t.Name, func(e vedette.ScopeEntry) bool { return holdsName(e, t.Name) })
+	if err == nil {
+		err = r.allowed(t.Class, fmt.Sprintf("port %d of %s", t.Addr.Port(), t.Name), func(e vedette.ScopeEntry) bool {
+			return holdsName(e, t.Name) && (e.URL == "" || PortOf(e.URL) == t.Addr.Port())
+		})
+	}
 	switch {
 	case err != nil:
 		return err
@@ -241,6 +248,18 @@ func holdsName(e vedette.ScopeEntry, name string) bool {
 		return false
 	}
 	return name == d || e.Subdomains && below(name, d)
+}
+
+// PortOf is the port of a URL: its own, or that of its scheme; 0 when it has none.
+func PortOf(u string) uint16 {
+	p, err := url.Parse(u)
+	if err != nil {
+		return 0
+	}
+	if n, err := strconv.ParseUint(p.Port(), 10, 16); err == nil {
+		return uint16(n)
+	}
+	return map[string]uint16{"http": 80, "https": 443}[p.Scheme]
 }
 
 // below says whether a name is a domain or stands under it.

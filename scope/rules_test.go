@@ -84,6 +84,7 @@ func TestDecide(t *testing.T) {
 		{"a passive name", session("192.0.2.1:443", "quiet.example"), RuleClass},
 		{"any port of a consented name", with(session("192.0.2.1:22", "hosted.example"), func(x *vedette.Target) { x.Service = false }), ""},
 		{"the host of a URL", session("192.0.2.1:8443", "portal.example"), ""},
+		{"another port of the host of a URL", session("192.0.2.1:443", "portal.example"), RuleOutside},
 	} {
 		err := r.Decide(c.t)
 		var no *Refused
