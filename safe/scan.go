@@ -146,8 +146,9 @@ type scanRun struct {
 	now    time.Time // of this turn
 	begun  int       // addresses
 	active []*scanHost
-	ready  turns     // may send
-	rest   resting   // wait for their brakes
+	ready  ready
+	rest   resting
+	turn   int64     // connects begun
 	hold   time.Time // nobody sends before
 	epoch  int64     // of the decisions
 	swept  time.Time // when the scope was asked about what waits
@@ -209,7 +210,7 @@ func (r *scanRun) begin() {
 	for len(r.active) < hostsAtOne && r.begun < len(r.sc.Addresses) {
 		a := r.sc.Addresses[r.begun]
 		r.begun++
-		h := &scanHost{at: Scanned{Addr: a}, place: len(r.active), brake: r.brakes.of(a)}
+		h := &scanHost{at: Scanned{Addr: a}, place: len(r.active), brake: r.brakes.of(a), turn: r.turn}
 		for _, p := range r.sc.Ports {
 			h.asks = append(h.asks, asking{port: p})
 		}
@@ -237,14 +238,14 @@ func (r *scanRun) send() time.Duration {
 			continue
 		}
 		if len(r.flights)-len(r.free) >= perScan || !r.d.sockets.take() {
-			r.ready.back(h)
+			r.ready.add(h)
 			r.hold = r.now.Add(time.Millisecond)
 			continue
 		}
 		if d, everyone := r.brakes.try(h.brake, r.now); d > 0 {
 			r.d.sockets.give()
 			if everyone {
-				r.ready.back(h)
+				r.ready.add(h)
 				r.hold = r.now.Add(d)
 			} else {
 				r.rest.add(h, r.now.Add(d))
@@ -265,18 +266,18 @@ func (r *scanRun) pick() *scanHost {
 		}
 		r.ready.add(h)
 	}
-	return r.ready.next()
+	return r.ready.take()
 }
 
 // pause is how long nothing can be sent: answers end it.
 func (r *scanRun) pause() time.Duration {
 	d := pollTime
 	until := func(t time.Time) { d = max(0, min(d, t.Sub(r.now))) }
-	if r.ready.len() > 0 {
+	if len(r.ready.queue) > 0 {
 		until(r.hold)
 	}
-	if len(r.rest) > 0 {
-		until(r.rest[0].wake)
+	if len(r.rest.queue) > 0 {
+		until(r.rest.queue[0].wake)
 	}
 	if r.first != none {
 		until(r.flights[r.first].end)
@@ -288,6 +289,8 @@ func (r *scanRun) pause() time.Duration {
 func (r *scanRun) connect(h *scanHost) {
 	k := h.asks[h.next]
 	h.next++
+	r.turn++
+	h.turn = r.turn
 	t := r.target(h, k.port)
 	if r.dropped(t) {
 		r.d.sockets.give()

@@ -20,8 +20,12 @@ type scanHost struct {
 	next    int      // of asks
 	flights int
 	busy    int // times that the system had no room for its next port
-	queued  bool
-	wake    time.Time
+	over    bool
+
+	queued bool
+	turn   int64 // when it sent last
+	key    int64 // in its queue
+	wake   time.Time
 
 	round  int      // whole rounds that are over
 	silent []uint16 // of this round
@@ -69,7 +73,7 @@ func (r *scanRun) sweep() {
 	}
 	r.epoch, r.swept = e, r.now
 	for _, h := range slices.Clone(r.active) {
-		if h.flights > 0 && !h.refused {
+		if h.flights > 0 && !h.over {
 			r.may(h)
 		}
 	}
@@ -78,12 +82,12 @@ func (r *scanRun) sweep() {
 // more gives an address its next turn, its next round, or ends it.
 func (r *scanRun) more(h *scanHost) {
 	for h.next == len(h.asks) && h.flights == 0 {
-		if r.over(h) {
+		if r.whole(h) {
 			r.finish(h)
 			return
 		}
 	}
-	if h.next < len(h.asks) && h.flights < perHost && !h.queued && !h.refused {
+	if h.next < len(h.asks) && h.flights < perHost && !h.queued && !h.over {
 		r.ready.add(h)
 	}
 }
@@ -102,7 +106,7 @@ func (r *scanRun) finish(h *scanHost) {
 	r.active[h.place], last.place = last, h.place
 	r.active = r.active[:len(r.active)-1]
 	h.asks, h.silent = nil, nil
-	h.refused = true // nothing more
+	h.over = true
 	r.done(h.at)
 }
 
@@ -157,8 +161,8 @@ func (r *scanRun) count(h *scanHost, asked, lost int) {
 // is taken to mind the pace.
 const canariesMissed = 3
 
-// over ends a round and says whether the address is done.
-func (r *scanRun) over(h *scanHost) bool {
+// whole ends a round and says whether the address is done.
+func (r *scanRun) whole(h *scanHost) bool {
 	switch {
 	case h.alone && h.heard: // back again: now the ports
 		h.alone = false
