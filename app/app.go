@@ -57,7 +57,8 @@ type run struct {
 	sc     *store.Scoped
 	p      vedette.Principal
 	line   *Line
-	status int // when the work is done but the answer is not plain yes
+	status int  // when the work is done but the answer is not plain yes
+	told   bool // the command goes on until it is told to end, and was
 }
 
 // command is what the table holds.
@@ -87,7 +88,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	r := &run{Globals: &cli.Globals, ctx: ctx, in: in, out: out, errs: errs}
 	err = r.dispatch(kctx)
-	if err == nil && ctx.Err() != nil {
+	if err == nil && ctx.Err() != nil && !r.told {
 		err = ctx.Err()
 	}
 	if err != nil {

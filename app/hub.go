@@ -43,6 +43,7 @@ type hub struct {
 	jobs   *job.Jobs
 	log    *slog.Logger
 	lab    bool
+	quit   chan struct{} // closed when the hub is to end: a turn does not go on to its end
 }
 
 // newHub prepares a hub on a store.
@@ -56,8 +57,15 @@ func newHub(ctx context.Context, s *store.Store, conf config.Survey, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{store: s, sys: sys, line: NewLine(s), conf: conf, prober: p, log: log, lab: lab}
+	h := &hub{store: s, sys: sys, line: NewLine(s), conf: conf, prober: p, log: log, lab: lab, quit: make(chan struct{})}
 	return h, h.catalogue(ctx)
+}
+
+// stop ends the hub's turn and then its jobs; those that do not end by
+// themselves go back, and somebody works them again.
+func (h *hub) stop(ctx context.Context) error {
+	close(h.quit)
+	return h.jobs.Stop(ctx)
 }
 
 // catalogue takes in what our checks report: a report of a weakness that nobody
@@ -157,6 +165,8 @@ func (h *hub) turn(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-h.quit:
+			return job.Again(0)
 		case <-time.After(hubTick):
 		}
 	}

@@ -176,6 +176,7 @@ func (labServe) Run(r *run) error {
 		}
 		r.note("lab/internet.yaml: took effect")
 	})
+	r.told = true
 	return nil
 }
 

@@ -157,7 +157,7 @@ func (p *prober) work(ctx context.Context, part int64) error {
 
 func (p *prober) env(bound *safe.Bound, found func(string)) *probe.Env {
 	timeout := cmp.Or(time.Duration(p.conf.Timeout), 5*time.Second)
-	return &probe.Env{Net: bound, Resolver: probe.NewResolver(p.dialer, p.conf.Resolvers, timeout), Identify: p.rules, Roots: p.roots,
+	return &probe.Env{Net: bound, Resolver: probe.NewResolver(p.dialer, p.conf.Resolvers, timeout), Identify: p.rules, Roots: p.roots, Outside: !p.conf.Inside,
 		Agent: agent(p.conf.Contact), Timeout: timeout, Now: p.now, Found: found, Nmap: p.conf.Nmap}
 }
 

@@ -53,7 +53,7 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 			return nil, err
 		}
 	}
-	jc.Kinds, jc.Log, jc.Queues = kinds(h, h.prober), log, queues
+	jc.Kinds, jc.Log, jc.Queues = kinds(h, h.prober), warnings(log), queues
 	if _, ok := queues[queueProbe]; ok {
 		queues[queueProbe] = cmp.Or(conf.Survey.Parts, partsAtOnce)
 	}
@@ -90,7 +90,7 @@ func (serveCmd) Help() string {
 
 // Run serves until the context ends.
 func (c *serveCmd) Run(r *run) error {
-	log := slog.New(slog.NewTextHandler(r.errs, nil))
+	log := r.log()
 	queues := map[string]int{queueHub: 1}
 	if !c.NoProbe {
 		queues[queueProbe] = 1
@@ -104,7 +104,8 @@ func (c *serveCmd) Run(r *run) error {
 	log.Info("ending: running jobs get a few seconds")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), stopTime)
 	defer cancel()
-	return h.jobs.Stop(ctx)
+	r.told = true
+	return h.stop(ctx)
 }
 
 // stopTime is how long a process waits for its running jobs; what does not end
@@ -126,7 +127,7 @@ func (workerCmd) Run(r *run) error {
 	if !store.IsURL(r.place()) {
 		return fmt.Errorf("%w: a worker needs PostgreSQL: --db URL", errUsage)
 	}
-	log := slog.New(slog.NewTextHandler(r.errs, nil))
+	log := r.log()
 	conf, err := r.config()
 	if err != nil {
 		return err
@@ -145,7 +146,7 @@ func (workerCmd) Run(r *run) error {
 		return err
 	}
 	jc := r.jobConfig()
-	jc.Kinds, jc.Log, jc.Queues = kinds(nil, p), log, map[string]int{queueProbe: cmp.Or(conf.Survey.Parts, partsAtOnce)}
+	jc.Kinds, jc.Log, jc.Queues = kinds(nil, p), warnings(log), map[string]int{queueProbe: cmp.Or(conf.Survey.Parts, partsAtOnce)}
 	j, err := job.Open(r.ctx, jc)
 	if err != nil {
 		return err
@@ -157,7 +158,21 @@ func (workerCmd) Run(r *run) error {
 	<-r.ctx.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), stopTime)
 	defer cancel()
+	r.told = true
 	return j.Stop(ctx)
+}
+
+// log is where a process that goes on tells what it does.
+func (r *run) log() *slog.Logger { return slog.New(slog.NewTextHandler(r.errs, nil)) }
+
+// warnings are the log without what the library of jobs tells every few seconds.
+func warnings(log *slog.Logger) *slog.Logger { return slog.New(atLeast{log.Handler()}) }
+
+type atLeast struct{ slog.Handler }
+
+// Enabled lets warnings and errors through.
+func (a atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && a.Handler.Enabled(ctx, l)
 }
 
 // awaitLab waits for the first part: before, a worker cannot know whether it

@@ -185,7 +185,7 @@ func (r *run) workSurvey(s vedette.Survey) (v store.SurveyView, err error) {
 	}
 	v, err = r.await(s.ID)
 	if h != nil {
-		err = errors.Join(err, h.jobs.Stop(context.WithoutCancel(r.ctx)))
+		err = errors.Join(err, h.stop(context.WithoutCancel(r.ctx)))
 	}
 	if err != nil {
 		r.note("%s goes on under `vedette serve`", s.ID)
@@ -385,7 +385,7 @@ func (c *surveyUnknowns) Run(r *run) error {
 	}
 	t := &table{columns: []string{"seen", "service", "banner", "example"}}
 	for _, u := range us {
-		t.add(u, strconv.Itoa(u.Seen), orDash(u.Service), plain(u.Banner), u.Example)
+		t.add(u, strconv.Itoa(u.Seen), orDash(u.Service), plain(strings.ReplaceAll(u.Banner, "\n", " | ")), u.Example)
 	}
 	return r.print(t)
 }

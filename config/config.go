@@ -40,6 +40,7 @@ type Survey struct {
 	Timeout        Duration `yaml:"timeout" json:"timeout" about:"of one step of a protocol, as 5s; 5s when empty"`
 	Parts          int      `yaml:"parts" json:"parts" about:"parts of surveys worked side by side in one process; 8 when 0"`
 	Content        string   `yaml:"content" json:"content" about:"folder of Recog XML fingerprints beside our own rules"`
+	Inside         bool     `yaml:"inside" json:"inside" about:"the probes stand inside the networks they look at: what they reach is not called public"`
 	Roots          string   `yaml:"roots" json:"roots" about:"PEM file of authorities to trust beside the system's, such as a constituent's own"`
 	Nmap           string   `yaml:"nmap" json:"nmap" about:"path of an nmap that a survey may run beside its own checks"`
 }
@@ -183,7 +184,7 @@ func keys(prefix string, v reflect.Value) []Key {
 			out = append(out, keys(name+".", v.Field(i))...)
 			continue
 		}
-		typ := map[reflect.Kind]string{reflect.String: "text", reflect.Slice: "list", reflect.Float64: "number", reflect.Int: "number", reflect.Int64: "duration"}[f.Type.Kind()]
+		typ := map[reflect.Kind]string{reflect.String: "text", reflect.Slice: "list", reflect.Float64: "number", reflect.Int: "number", reflect.Int64: "duration", reflect.Bool: "yes or no"}[f.Type.Kind()]
 		value := fmt.Sprint(v.Field(i).Interface())
 		if d, ok := v.Field(i).Interface().(Duration); ok {
 			value = time.Duration(d).String()

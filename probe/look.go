@@ -412,6 +412,9 @@ func (a *assetLook) run(c Check, s Subject) (saw []vedette.Observation, err erro
 	err = c.Run(ctx, a.l.env, s, func(o vedette.Observation) {
 		o.Asset = ""
 		o.Port, o.Proto, o.Check = int(s.Port), s.Proto, cmp.Or(o.Check, c.Name)
+		if s.Port > 0 && a.l.env.Outside {
+			o.Exposed = &a.l.env.Outside
+		}
 		saw = append(saw, o)
 	})
 	return saw, err

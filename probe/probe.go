@@ -73,6 +73,9 @@ type Env struct {
 	Now      func() time.Time
 	// Roots are the authorities that certificates are held against; nil are the system's.
 	Roots *x509.CertPool
+	// Outside says that the probe stands where everybody does: what it reaches is
+	// reachable from public networks.
+	Outside bool
 	// Found hears of names met on the way: mail exchangers, names of a
 	// certificate. The plan decides whether they are looked at: nothing a host
 	// says widens the scope.

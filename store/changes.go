@@ -134,7 +134,7 @@ func (sc *Scoped) Unknowns(ctx context.Context, limit int) ([]Unknown, error) {
 		if err := json.Unmarshal([]byte(body), &f); err != nil {
 			return err
 		}
-		if u := (Unknown{Service: f.Service, Banner: cmp.Or(f.Banner, f.Details["title"])}); len(f.Software) == 0 && u.Banner != "" {
+		if u := (Unknown{Service: f.Service, Banner: cmp.Or(f.Banner, f.Details["title"])}); len(f.Software)+len(f.Reports) == 0 && u.Banner != "" {
 			facts[k] = u
 		}
 		return nil
