@@ -41,14 +41,22 @@
 // Format for each kind of document, which recognises it, cuts it into records
 // and says what a record states, in nouns. Neither touches the store.
 //
+// The third way in are our own eyes. probe has one value of type Check for each
+// way to look at a name or a port; it reaches the network through safe's dialer,
+// which asks the scope before every packet. What it saw becomes a document like
+// any other (docs/decisions/0010-survey.md).
+//
 // What thinks are pure functions over nouns. product decides which names are of
 // one product. knowledge merges what sources say of one object and keeps who
 // said what. match judges one software by the affected ranges of one
 // vulnerability and gives its reasons. triage finds the row of a decision table
-// and keeps every input. scope finds whose an asset is.
+// and keeps every input. scope finds whose an asset is, and its Rules decide
+// what may be touched. survey plans what a run looks at.
 //
-// Under them lie policy, which decides who may read and do what, and store,
-// which has all SQL, once, for SQLite and PostgreSQL.
+// Under them lie policy, which decides who may read and do what, store, which
+// has all SQL, once, for SQLite and PostgreSQL, job, which runs work later on
+// some process, config, which reads what the operator decides, and lab, a small
+// internet on loopback that says the truth about itself.
 //
 // app wires everything: it knows every room, and no room knows it. The rooms
 // that think do not know the store and the store does not know them; app hands
