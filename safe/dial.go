@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +29,9 @@ type Dialer struct {
 	out      Count
 	refused  Count
 	sockets  sockets
+	// Lookup finds the addresses of a name in the modes Operator and Public; the
+	// system's resolver when nil. Each address is decided on as if it had been given.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Drop, in a lab, loses connects of scope mode as a bad network does.
 	Drop func(vedette.Target) bool
 }
@@ -108,13 +113,21 @@ func (d *Dialer) refuse(mode, format string, a ...any) error {
 	return vedette.Refused(format, a...)
 }
 
-// dial opens a connection; may decides on each address it would go to.
+// dial opens a connection to the first address of a host that answers; may
+// decides on each, at the moment at which the socket connects.
 func (d *Dialer) dial(ctx context.Context, mode, network, address string, may func(netip.Addr) error) (net.Conn, error) {
+	if !slices.Contains([]string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"}, network) {
+		return nil, d.refuse(mode, "%s is not spoken here", Label(network))
+	}
+	addrs, port, err := d.resolve(ctx, mode, address)
+	if err != nil {
+		return nil, err
+	}
 	nd := d.net
 	nd.ControlContext = func(_ context.Context, _, final string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(final)
 		if err == nil {
-			err = may(ap.Addr().Unmap().WithZone(""))
+			err = may(ap.Addr().Unmap())
 		}
 		if err != nil {
 			return d.refuse(mode, "%w", err)
@@ -122,7 +135,67 @@ func (d *Dialer) dial(ctx context.Context, mode, network, address string, may fu
 		d.out.add(mode)
 		return nil
 	}
-	return nd.DialContext(ctx, network, address)
+	for _, a := range addrs {
+		var c net.Conn
+		if c, err = nd.DialContext(ctx, network, netip.AddrPortFrom(a, port).String()); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// maxAddresses is how many addresses of one name are tried.
+const maxAddresses = 4
+
+// resolve finds the addresses of a host:port pair. A host whose last label is a
+// number is an address in its usual form or nothing: 127.1, 0x7f000001 and
+// 2130706433 mean loopback to some and a name to others (URL standard, "ends in
+// a number").
+func (d *Dialer) resolve(ctx context.Context, mode, address string) ([]netip.Addr, uint16, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, 0, d.refuse(mode, "%s is not host:port", Label(address))
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil || port == 0 {
+		return nil, 0, d.refuse(mode, "%s is no port", Label(service))
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		if a.Zone() != "" {
+			return nil, 0, d.refuse(mode, "%s: a zone means something on this machine alone", Label(host))
+		}
+		return []netip.Addr{a.Unmap()}, uint16(port), nil
+	}
+	name := strings.TrimSuffix(host, ".")
+	if last := name[strings.LastIndexByte(name, '.')+1:]; last == "" || number(last) || strings.ContainsFunc(name, notInName) {
+		return nil, 0, d.refuse(mode, "%s is neither an address nor a name", Label(host))
+	}
+	look := d.Lookup
+	if look == nil {
+		look = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return (&net.Resolver{PreferGo: true}).LookupNetIP(ctx, "ip", host)
+		}
+	}
+	addrs, err := look(ctx, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(addrs) == 0 {
+		return nil, 0, vedette.NotFound("%s has no address", Label(name))
+	}
+	return addrs[:min(len(addrs), maxAddresses)], uint16(port), nil
+}
+
+// number says whether a label is one, decimal or hexadecimal.
+func number(label string) bool {
+	digits, hex := strings.CutPrefix(strings.ToLower(label), "0x")
+	return strings.Trim(digits, "0123456789") == "" || hex && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// notInName says whether a character cannot stand in the name of a host
+// (RFC 1123 §2.1), with the underscore that is used all the same.
+func notInName(c rune) bool {
+	return c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 }
 
 // IsPublic says whether an address is a host of the public internet: not
@@ -132,11 +205,14 @@ func IsPublic(a netip.Addr) bool {
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Zone() != "" {
 		return false
 	}
-	return !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
+	return (a.Is4() || internet6.Contains(a)) && !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// internet6 is what of IPv6 is given out (IANA IPv6 global unicast assignments).
+var internet6 = netip.MustParsePrefix("2000::/3")
+
 var notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-	"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
+	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 
 func prefixes(list ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(list))
