@@ -220,3 +220,19 @@ func TestConnectEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestTryWaits: who does not wait does not overtake who does.
+func TestTryWaits(t *testing.T) {
+	b, a := NewBrakes(unlimited), netip.MustParseAddr("127.0.0.1")
+	h := b.of(a)
+	for i, k := range []*brake{b.all, h.network, h.connects} {
+		k.waiting++
+		if d, everyone := b.try(h, time.Now()); d == 0 || everyone != (i == 0) {
+			t.Errorf("brake %d: passed, or everyone (%t) waits", i, everyone)
+		}
+		k.waiting--
+	}
+	if d, _ := b.try(h, time.Now()); d != 0 {
+		t.Errorf("held back for %s", d)
+	}
+}

@@ -561,7 +561,7 @@ func TestScanEnds(t *testing.T) {
 				if last := w.sent[len(w.sent)-1].at; last > end+late || time.Since(start) > end+2*late {
 					t.Errorf("the last packet went %s after the end, the scan ended %s after", last-end, time.Since(start)-end)
 				}
-				if len(w.slots) > 0 && how != "cancelled" {
+				if len(w.slots) > 0 {
 					t.Errorf("%d sockets are left", len(w.slots))
 				}
 				if how == "cancelled" && (!errors.Is(err, context.Canceled) || n > 0) || how != "cancelled" && (err != nil || n != 20 || refusals != 20) {
@@ -570,4 +570,47 @@ func TestScanEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestScanEndsWaiting: connects that wait for an answer end with the scope, when
+// nothing is left to send either.
+func TestScanEndsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		b := NewDialer(true).Scope(func(vedette.Target) error {
+			if time.Since(start) > 3*time.Second {
+				return vedette.Refused("it was until then")
+			}
+			return nil
+		}, nobody, NewBrakes(unlimited))
+		w := &fakeWire{answer: func(netip.AddrPort, int) (error, time.Duration) { return nil, never }}
+		got := scanAll(t, b, Scan{Addresses: hosts(3), Ports: []uint16{1, 2, 3}, Class: vedette.Active, Timeout: time.Minute}, w)
+		if took := time.Since(start); took > 5*time.Second || len(got) != 3 || len(w.slots) > 0 {
+			t.Errorf("took %s, %d handed over, %d sockets left", took, len(got), len(w.slots))
+		}
+	})
+}
+
+// TestScanLossyHost: where one address alone loses much, it is asked more often.
+func TestScanLossyHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		b := NewDialer(true).Scope(anything, nobody, NewBrakes(unlimited))
+		w := &fakeWire{answer: func(to netip.AddrPort, n int) (error, time.Duration) {
+			if to.Addr().As4()[3] == 7 && r.Float64() < 0.4 || to.Port() > 60 {
+				return nil, never
+			}
+			return nil, time.Millisecond
+		}}
+		sc := Scan{Addresses: hosts(100), Class: vedette.Active}
+		for p := range uint16(64) {
+			sc.Ports = append(sc.Ports, p+1)
+		}
+		if s := scanAll(t, b, sc, w)[sc.Addresses[7]]; len(s.Open) != 60 || len(s.Silent) != 4 {
+			t.Errorf("%d open, %d silent", len(s.Open), len(s.Silent))
+		}
+		if n := w.asked[netip.AddrPortFrom(sc.Addresses[8], 64)]; n > 4 {
+			t.Errorf("%d asks where nothing is lost", n)
+		}
+	})
 }
