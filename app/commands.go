@@ -32,6 +32,7 @@ type Commands struct {
 	} `cmd:"" help:"Names and addresses that constituents expose."`
 	Survey surveyCommands `cmd:"" help:"Looks at what constituents expose."`
 	Serve  serveCmd       `cmd:"" help:"Run the line, the schedules and the surveys."`
+	Worker workerCmd      `cmd:"" help:"Work parts of surveys for a hub on PostgreSQL."`
 	Job    struct {
 		List   jobList   `cmd:"" help:"List jobs, newest first."`
 		Retry  jobRetry  `cmd:"" help:"Let a job run again."`
