@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"crypto/rand"
 	"strings"
 
 	"github.com/vedette-hub/vedette"
@@ -12,9 +13,11 @@ var mqtt = &protocol{
 	spec:     "MQTT 3.1.1 §3.1, §3.2",
 	ports:    []uint16{1883},
 	tlsPorts: []uint16{8883},
-	// CONNECT: protocol MQTT level 4, a clean session, 10 s to keep alive, no name, no password.
+	// CONNECT: protocol MQTT level 4, a clean session, 10 s to keep alive, no name,
+	// no password. A client of the same identifier would be cut off (§3.1.4), such
+	// as another look at the same broker: each has one of its own.
 	hello: func(*peer) []byte {
-		return []byte("\x10\x13\x00\x04MQTT\x04\x02\x00\x0a\x00\x07vedette")
+		return []byte("\x10\x1b\x00\x04MQTT\x04\x02\x00\x0a\x00\x0fvedette" + rand.Text()[:8])
 	},
 	read: readMQTT,
 }

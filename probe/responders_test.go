@@ -150,6 +150,7 @@ func speakRedis(refuse string) func(net.Conn) {
 			switch {
 			case refuse != "":
 				io.WriteString(c, refuse)
+			case len(words) == 0: // an array of nothing
 			case len(words) == 2 && words[0] == "INFO":
 				info := "# Server\r\nredis_version:6.0.16\r\nredis_mode:standalone\r\nos:Linux 6.1 x86_64\r\nprocess_id:4711\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\nuptime_in_seconds:12345\r\n"
 				fmt.Fprintf(c, "$%d\r\n%s\r\n", len(info), info)
@@ -168,8 +169,8 @@ func atoi(s string) int {
 // speakMQTT closes on whatever is no CONNECT, as §3.1 demands.
 func speakMQTT(code byte) func(net.Conn) {
 	return func(c net.Conn) {
-		b := make([]byte, 21)
-		if _, err := io.ReadFull(c, b[:2]); err != nil || b[0] != 0x10 || b[1] != 19 {
+		b := make([]byte, 29)
+		if _, err := io.ReadFull(c, b[:2]); err != nil || b[0] != 0x10 || b[1] != 27 {
 			return
 		}
 		if _, err := io.ReadFull(c, b[2:]); err != nil || string(b[4:9]) != "MQTT\x04" {

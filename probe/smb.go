@@ -98,7 +98,18 @@ func readSMB(p *peer) (vedette.Fact, bool) {
 	defer q.close()
 	one := q.ask(smb1Negotiate()) && q.readSMB1(&f) // without version 1 it closes
 	f.Details["smb1"] = yesNo(one)
+	if len(f.Software) == 0 && sambaGUID(b[72:88]) {
+		f.Software = []vedette.Software{{Vendor: "samba", Product: "samba"}}
+	}
 	return f, true
+}
+
+// sambaGUID says whether the id of a server is one that Samba makes up: its
+// NetBIOS name in lower case, filled up with zeros. Others draw theirs
+// ([MS-SMB2] §2.2.4).
+func sambaGUID(id []byte) bool {
+	name := strings.TrimRight(string(id), "\x00")
+	return name != "" && len(name) < len(id) && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // readSMB2 reads a negotiate response into details.

@@ -1,0 +1,20 @@
+package probe
+
+import "testing"
+
+func TestSambaGUID(t *testing.T) {
+	for id, want := range map[string]bool{
+		"files\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":                true,
+		"file-server-001\x00":                                              true,
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00": false,
+		"FILES\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":                false,
+		"fi\x00es\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":             false,
+		"file-server-0012": false,
+		"\x1b[2J\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":          false,
+		"\x9a\x10\x3f\x00\x55\x01\x4b\x4c\xaa\x01\x02\x03\x04\x05\x06\x07": false,
+	} {
+		if got := sambaGUID([]byte(id)); got != want {
+			t.Errorf("%q: %v", id, got)
+		}
+	}
+}
