@@ -60,6 +60,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 		done; \
 	done
 
+.PHONY: daemons
+daemons: ## survey 20 real daemons on loopback beside nmap -sV (installs Debian packages; needs root)
+	@daemons/install.sh && $(GO) run ./daemons || { r=$$?; test $$r = 3; }
+
 .PHONY: soak
 soak: ## kill -9 during an import ROUNDS (100) times, and fail every store call, on both engines where VEDETTE_TEST_PG is set
 	VEDETTE_SOAK_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 8h -v -run 'Kill|Faults' ./app ./store/...

@@ -61,6 +61,7 @@ var house = map[string]room{
 	"lab":         {knows: []string{".", "safe", "format/*"}, tests: everyone},
 	"app":         {knows: everyone, tests: everyone},
 	"bench":       {knows: everyone, tests: everyone},
+	"daemons":     {knows: everyone, tests: everyone}, // real daemons, beside nmap
 	"cmd/vedette": {knows: []string{"app"}},
 }
 
@@ -261,6 +262,21 @@ func TestNobodyDials(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestNobodyStartsPrograms: an installed program runs in the bounds of
+// safe.Exec; measurements and tests may do as they like.
+func TestNobodyStartsPrograms(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || under(s.dir, []string{"safe", "daemons", "bench"}) {
+			continue
+		}
+		for _, im := range s.file.Imports {
+			if p, _ := strconv.Unquote(im.Path.Value); p == "os/exec" {
+				t.Errorf("%s imports os/exec: programs run in the bounds of safe.Exec", s.path)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,7 @@
 # No time server is among them: it would put out the one that the machine has.
 set -eu
 
-packages="nmap openssh-server dropbear-bin nginx-light apache2 lighttpd haproxy
+packages="nmap iproute2 openssh-server dropbear-bin nginx-light apache2 lighttpd haproxy
 squid exim4-daemon-light dovecot-imapd dovecot-pop3d vsftpd bind9 unbound
 redis-server memcached postgresql mariadb-server mosquitto slapd snmpd samba"
 
