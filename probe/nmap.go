@@ -124,12 +124,13 @@ func runNmap(ctx context.Context, env *Env, s Subject, emit Emit) error {
 	return err
 }
 
-// readNmap reads nmap's answer about one port. An answer that is not whole or
-// speaks of another address or port is refused as a whole. No fact means that
-// the port is not open any more, or that nmap does not know it either.
+// readNmap reads nmap's answer about one port that was open a moment ago. An
+// answer that is not whole, speaks of another address or port, or does not find
+// the port open proves nothing. No fact means that nmap does not know it either.
 func readNmap(out []byte, at netip.AddrPort) (f vedette.Fact, ok bool, err error) {
 	x := safe.NewXML(bytes.NewReader(out), safe.Limits{})
 	root, finished := false, false
+	var open *nmapxml.Service
 	for {
 		tok, err := x.Token()
 		if err == io.EOF {
@@ -150,8 +151,8 @@ func readNmap(out []byte, at netip.AddrPort) (f vedette.Fact, ok bool, err error
 			if err := x.Decode(&h, &e); err != nil {
 				return f, false, fmt.Errorf("the answer of nmap: %w", err)
 			}
-			if f, ok, err = nmapHost(h, at); err != nil {
-				return vedette.Fact{}, false, err
+			if open, err = nmapHost(h, at); err != nil {
+				return f, false, err
 			}
 		case e.Name.Local == "runstats":
 			if finished, err = nmapDone(x, e); err != nil {
@@ -163,9 +164,13 @@ func readNmap(out []byte, at netip.AddrPort) (f vedette.Fact, ok bool, err error
 			}
 		}
 	}
-	if !finished {
-		return vedette.Fact{}, false, vedette.Invalid("nmap did not finish")
+	switch {
+	case !finished:
+		return f, false, vedette.Invalid("nmap did not finish")
+	case open == nil:
+		return f, false, vedette.Invalid("nmap did not find the port open")
 	}
+	f, ok = nmapFact(*open)
 	return f, ok, nil
 }
 
@@ -189,10 +194,10 @@ func nmapDone(x *safe.XML, e xml.StartElement) (bool, error) {
 	return true, nil
 }
 
-// nmapHost is what a host element says of the port.
-func nmapHost(h nmapxml.Host, at netip.AddrPort) (f vedette.Fact, ok bool, err error) {
+// nmapHost is what a host element says of the port, nil when it is not open.
+func nmapHost(h nmapxml.Host, at netip.AddrPort) (open *nmapxml.Service, err error) {
 	if h.TimedOut {
-		return f, false, vedette.Invalid("nmap gave the host up")
+		return nil, vedette.Invalid("nmap gave the host up")
 	}
 	told := 0
 	for _, a := range h.Addresses {
@@ -201,21 +206,21 @@ func nmapHost(h nmapxml.Host, at netip.AddrPort) (f vedette.Fact, ok bool, err e
 		}
 		told++
 		if got, err := netip.ParseAddr(a.Addr); err != nil || got != at.Addr() {
-			return f, false, vedette.Invalid("nmap was asked about %s and speaks of %s", at.Addr(), safe.Quote(a.Addr))
+			return nil, vedette.Invalid("nmap was asked about %s and speaks of %s", at.Addr(), safe.Quote(a.Addr))
 		}
 	}
 	if told != 1 {
-		return f, false, vedette.Invalid("nmap speaks of a host with %d addresses", told)
+		return nil, vedette.Invalid("nmap speaks of a host with %d addresses", told)
 	}
 	for _, p := range h.Ports {
 		if p.ID != int(at.Port()) || p.Protocol != "tcp" {
-			return f, false, vedette.Invalid("nmap was asked about tcp %d and speaks of %s %d", at.Port(), safe.Quote(p.Protocol), p.ID)
+			return nil, vedette.Invalid("nmap was asked about tcp %d and speaks of %s %d", at.Port(), safe.Quote(p.Protocol), p.ID)
 		}
 		if p.State.State == "open" {
-			f, ok = nmapFact(p.Service)
+			open = &p.Service
 		}
 	}
-	return f, ok, nil
+	return open, nil
 }
 
 // nmapFact is what nmap says of a service that answered. What it says by the

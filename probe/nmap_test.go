@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/safe"
 )
 
 // fakeNmap writes a program that stands for nmap. In the script $log is a file
@@ -131,6 +132,8 @@ func TestNmapHostile(t *testing.T) {
 		"huge port":        {cat(strings.Replace(whole, `portid="7007"`, `portid="99999999999999999999"`, 1)), ""},
 		"other protocol":   {cat(strings.Replace(whole, `<port protocol="tcp"`, `<port protocol="sctp"`, 1)), "speaks of"},
 		"more hosts":       {cat(strings.Replace(whole, "<runstats>", `<host><address addr="192.0.2.9" addrtype="ipv4"/></host><runstats>`, 1)), "speaks of"},
+		"closed":           {cat(strings.Replace(whole, `state="open"`, `state="filtered"`, 1)), "did not find the port open"},
+		"no host":          {cat(whole[:strings.Index(whole, "<host ")] + whole[strings.Index(whole, "<runstats>"):]), "did not find the port open"},
 		"gave up":          {cat(strings.Replace(whole, "<host ", `<host timedout="true" `, 1)), "gave the host up"},
 		"down":             {cat(strings.Replace(whole, `up="1"`, `up="0"`, 1)), "0 hosts up"},
 		"deep":             {"printf '<nmaprun>'; yes '<a>' | head -100000", "answer of nmap"},
@@ -236,6 +239,27 @@ func TestNmapStops(t *testing.T) {
 	}
 }
 
+// TestNmapStopsWithItsScope: an authorisation that ends while nmap runs ends nmap.
+func TestNmapStopsWithItsScope(t *testing.T) {
+	path, log := fakeNmap(t, "echo $$ >$log; exec sleep 1000")
+	env := world(t)
+	env.Nmap = path
+	decide := func(vedette.Target) error {
+		if _, err := os.Stat(log); err == nil { // it runs
+			return vedette.Refused("no more")
+		}
+		return nil
+	}
+	refused := 0
+	env.Net = safe.NewDialer(true).Scope(decide, func(vedette.Target, error) { refused++ }, safe.NewBrakes(safe.DefaultPace))
+	s := Subject{Asset: vedette.Asset{ID: "127.9.8.7", Kind: vedette.AddressAsset}, Addr: nmapAt.Addr(), Port: nmapAt.Port(), Proto: "tcp", Unnamed: true}
+	began := time.Now()
+	err := Nmap.Run(t.Context(), env, s, func(vedette.Observation) { t.Error("saw") })
+	if !errors.Is(err, vedette.ErrRefused) || refused == 0 || time.Since(began) > 20*time.Second {
+		t.Errorf("%v, %d refused, after %s", err, refused, time.Since(began))
+	}
+}
+
 // TestLookAsksNmap: it is asked where nothing of ours finds software, and covers
 // what it looked at and nothing else.
 func TestLookAsksNmap(t *testing.T) {
@@ -305,6 +329,10 @@ func TestRealNmap(t *testing.T) {
 	}
 	if len(saw) != 1 || saw[0].Fact.Service != "ftp" || env.Net.Sent() != 1 {
 		t.Errorf("%s: %+v", ap, saw)
+	}
+	s.Port = 1 // where nobody listens
+	if err := Nmap.Run(t.Context(), env, s, func(o vedette.Observation) { t.Errorf("%+v", o) }); err == nil || !strings.Contains(err.Error(), "not find the port open") {
+		t.Errorf("a closed port: %v", err)
 	}
 }
 
