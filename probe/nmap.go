@@ -118,7 +118,7 @@ func runNmap(ctx context.Context, env *Env, s Subject, emit Emit) error {
 		return err
 	}
 	f, ok, err := readNmap(out, at)
-	if ok && err == nil {
+	if ok && err == nil && (len(f.Software) > 0 || s.Service == "") { // the name of a service that we know says nothing new
 		emit(vedette.Observation{Fact: f})
 	}
 	return err

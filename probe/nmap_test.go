@@ -99,6 +99,20 @@ func TestNmapIsCalled(t *testing.T) {
 	}
 }
 
+// TestNmapSaysNothingNew: the name of a service that we identified ourselves.
+func TestNmapSaysNothingNew(t *testing.T) {
+	path, _ := fakeNmap(t, cat(nmapSays("127.9.8.7", 7007, `<service name="gopher" method="probed"/>`)))
+	for service, want := range map[string]int{"": 1, "gopher": 0} {
+		env := world(t)
+		env.Nmap = path
+		n := 0
+		s := Subject{Asset: vedette.Asset{ID: "127.9.8.7", Kind: vedette.AddressAsset}, Addr: nmapAt.Addr(), Port: nmapAt.Port(), Proto: "tcp", Service: service, Unnamed: true}
+		if err := Nmap.Run(t.Context(), env, s, func(vedette.Observation) { n++ }); err != nil || n != want {
+			t.Errorf("%q: %d observations, %v", service, n, err)
+		}
+	}
+}
+
 // TestNmapNeverWithout: names, datagrams, what we know ourselves and whatever
 // the configuration does not name an nmap for are not handed to it.
 func TestNmapNeverWithout(t *testing.T) {
