@@ -40,11 +40,14 @@ type bench struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == asHub {
+		os.Exit(app.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	b := &bench{ctx: context.Background(), data: os.Getenv("VEDETTE_TEST_DATA"), pg: os.Getenv("VEDETTE_TEST_PG"), out: tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)}
 	flag.BoolVar(&b.full, "full", false, "the whole estate and a million indicators")
 	flag.Uint64Var(&b.seed, "seed", 1, "of everything made up")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the parts that are timed")
-	only := flag.String("only", "cve,objects,w6,query,year,scan", "which workloads")
+	only := flag.String("only", "cve,objects,w6,query,year,scan,thousand", "which workloads")
 	flag.Parse()
 	if err := b.run(strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -68,7 +71,7 @@ func (b *bench) run(only []string) error {
 	for _, w := range []struct {
 		name string
 		run  func(engine) error
-	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}, {"scan", b.scan}} {
+	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}, {"scan", b.scan}, {"thousand", b.thousand}} {
 		for _, e := range b.engines() {
 			if !slices.Contains(only, w.name) {
 				continue

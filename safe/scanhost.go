@@ -217,9 +217,9 @@ func (h *scanHost) canaries() []uint16 {
 }
 
 // rounds is how often the ports of an address are asked at most: until a port
-// that is open would be missed once in ten thousand.
+// that is open would be missed once in a hundred thousand: a survey asks for thousands.
 func (r *scanRun) rounds(h *scanHost) int {
-	const least, most, miss, lossy = 3, 11, 1e-4, 0.01
+	const least, most, miss, lossy = 3, 11, 1e-5, 0.01
 	// After few asks the path may be worse than it looked (rule of succession).
 	p := float64(r.path.lost+1) / float64(r.path.asked+2)
 	if h.own.lost > 1 {
