@@ -386,6 +386,9 @@ func (h *hub) take(ctx context.Context, o store.Observed) error {
 	if err != nil {
 		return err
 	}
+	if as.Part.Survey == "" { // nobody may keep what was seen of a constituent that left
+		return h.sys.EndPart(ctx, o, store.Ended{Stopped: as.Stopped})
+	}
 	head, end, err := read.ReadSurvey(bytes.NewReader(o.Body))
 	if err == nil && (head.Survey != as.Part.Survey || head.Part != as.Part.N || head.Constituent != as.Part.Constituent) {
 		err = vedette.Invalid("the document is of part %d of %s, not of part %d of %s", head.Part, head.Survey, as.Part.N, as.Part.Survey)

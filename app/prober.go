@@ -205,9 +205,11 @@ func (w *working) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		as, err := w.desk.Assignment(ctx, w.part)
+		ask, done := context.WithDeadline(ctx, last.Add(blind)) // a store that hangs is as silent as one that fails
+		as, err := w.desk.Assignment(ask, w.part)
+		done()
 		switch {
-		case err != nil && time.Since(last) > blind:
+		case err != nil && time.Since(last) >= blind:
 			cancel(errStopped{"the stop table could not be read for " + blind.String() + ": " + err.Error()})
 			return
 		case err != nil:

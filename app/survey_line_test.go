@@ -102,15 +102,20 @@ func (s *scenario) imports(args []string) error {
 	for _, name := range args {
 		text, ok := s.files[name]
 		if !ok {
-			b, err := os.ReadFile(filepath.Join("..", "sample", name))
-			if err != nil {
+			var err error
+			if text, err = readSample(name); err != nil {
 				return err
 			}
-			text = string(b)
 		}
 		s.lw.importText(name, text)
 	}
 	return nil
+}
+
+// readSample reads a file of the sample world.
+func readSample(name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join("..", "sample", name))
+	return string(b), err
 }
 
 // day lets a day pass.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type world struct {
 	store *store.Store
 	opt   store.Options
 	clock time.Time
+	later atomic.Int64 // nanoseconds that passed besides, for tests where others read the clock
 	hook  func(op, query string) error
 }
 
@@ -33,7 +35,7 @@ var worldStart = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 func newWorld(t testing.TB, place string) *world {
 	w := &world{t: t, place: place, clock: worldStart}
 	w.opt = StoreOptions()
-	w.opt.Now = func() time.Time { return w.clock }
+	w.opt.Now = func() time.Time { return w.clock.Add(time.Duration(w.later.Load())) }
 	w.opt.Hook = func(op, q string) error {
 		if w.hook != nil {
 			return w.hook(op, q)

@@ -85,26 +85,34 @@ func OpenDesk(ctx context.Context, url string) (*Desk, error) {
 // Close lets the database go.
 func (w *Desk) Close() error { return w.db.Close() }
 
-func (w *Desk) each(q string, args []any, f func(scan func(...any) error) error) error {
-	rows, err := w.db.Query(w.d.bind(q), args...)
+// asking is a desk with the time that a question may take: a database that
+// hangs must not keep a probe from hearing that it may not go on.
+type asking struct {
+	*Desk
+	ctx context.Context
+}
+
+func (w asking) each(q string, args []any, f func(scan func(...any) error) error) error {
+	rows, err := w.db.QueryContext(w.ctx, w.d.bind(q), args...)
 	return drain(rows, err, q, f)
 }
 
 // Lab says whether the hub is a lab, by any part that waits; a worker asks
 // before it opens anything.
-func (w *Desk) Lab(context.Context) (lab, known bool, err error) {
+func (w *Desk) Lab(ctx context.Context) (lab, known bool, err error) {
 	var n int
-	known, err = one(w, "select lab from assignments limit 1", nil, &n)
+	known, err = one(asking{w, ctx}, "select lab from assignments limit 1", nil, &n)
 	return n > 0, known, err
 }
 
 // Assignment is a part with what decides about it now.
-func (w *Desk) Assignment(_ context.Context, part int64) (a vedette.Assignment, err error) {
+func (w *Desk) Assignment(ctx context.Context, part int64) (a vedette.Assignment, err error) {
 	var body, outs string
 	var scope, exclude *string
 	var survey int64
 	var lab int
-	found, err := one(w, "select survey_k, part, constituent, scope, exclude, optouts, lab from assignments where k = ?", []any{part}, &survey, &body, &a.Constituent.ID, &scope, &exclude, &outs, &lab)
+	q := asking{w, ctx}
+	found, err := one(q, "select survey_k, part, constituent, scope, exclude, optouts, lab from assignments where k = ?", []any{part}, &survey, &body, &a.Constituent.ID, &scope, &exclude, &outs, &lab)
 	if err != nil {
 		return a, err
 	}
@@ -124,7 +132,7 @@ func (w *Desk) Assignment(_ context.Context, part int64) (a vedette.Assignment, 
 			return a, err
 		}
 	}
-	a.Stopped, err = stoppedBy(w, survey)
+	a.Stopped, err = stoppedBy(q, survey)
 	return a, err
 }
 
