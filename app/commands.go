@@ -26,6 +26,11 @@ type Commands struct {
 		Add    findingAdd    `cmd:"" help:"State a finding by hand."`
 		Retest findingRetest `cmd:"" help:"Look again at the places of one finding."`
 	} `cmd:"" help:"Weaknesses on assets."`
+	Case struct {
+		List caseList `cmd:"" help:"List what there is to do, most urgent first."`
+		Show caseShow `cmd:"" help:"Show one case: where it is, until when, what was done."`
+		Set  caseSet  `cmd:"" help:"Change the state, the assignee or the note of a case."`
+	} `cmd:"" help:"What is done about a weakness at a constituent."`
 	Asset struct {
 		List assetList `cmd:"" help:"List names and addresses."`
 		Show assetShow `cmd:"" help:"Show what is seen on one."`

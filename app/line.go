@@ -40,6 +40,9 @@ func NewLine(s *store.Store) *Line {
 		{store.StageFact, 2000, l.facts},
 		{store.StageAsset, 10_000, l.assets},
 	}
+	if s != nil { // a rebuild makes no cases: they are never computed again
+		l.stages = append(l.stages, stage{store.StageCase, 500, l.cases})
+	}
 	return l
 }
 
@@ -226,7 +229,10 @@ func (l *Line) vulnerabilities(w *store.Work) error {
 	if pairs, err = l.reported(w, ix, pairs); err != nil {
 		return err
 	}
-	return w.SetPairs(w.Keys, nil, strongest(pairs))
+	if err := w.SetPairs(w.Keys, nil, strongest(pairs)); err != nil {
+		return err
+	}
+	return w.TouchCases()
 }
 
 // reported adds what looks report of these weaknesses themselves.
@@ -341,6 +347,9 @@ func (l *Line) facts(w *store.Work) error {
 	}
 	return w.SetPairs(nil, w.Keys, strongest(append(pairs, more...)))
 }
+
+// cases: a weakness at a constituent is something to do while it is there.
+func (l *Line) cases(w *store.Work) error { return w.SettleCases() }
 
 // assets: what is seen on an asset now makes its findings.
 func (l *Line) assets(w *store.Work) error { return w.SettleAssets() }

@@ -42,6 +42,9 @@ var lines = map[policy.Act][]string{
 	"verify":             {""},
 	"version":            {""},
 	"migrate":            {""},
+	"case list":          {"", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--weakness CVE-2026-1001", "--weakness CVE-2026-6666", "--closed", "--to-check"},
+	"case show":          {"CASE", "C-000000000000"},
+	"case set":           {"CASE --state triaged"},
 	"survey list":        {"", "alpha", "canaryb", "nosuch"},
 	"survey show":        {"SURVEY", "S-0000000000"},
 	"survey diff":        {"", "alpha", "canaryb", "nosuch", "--since 2026-02-21T00:00:00Z", "canaryb --since 2026-02-21T00:00:00Z"},
@@ -58,7 +61,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.
@@ -110,7 +113,7 @@ func TestWallsOfTheCommands(t *testing.T) {
 					if policy.May(p, act) && slices.Contains(writes, act) {
 						continue // TestWallsAgainstWrites
 					}
-					line = strings.NewReplacer("F-0", "F-0", "SURVEY", x.surveys[0], "F", x.findings[0], "M", x.mine[0]).Replace(line)
+					line = strings.NewReplacer("F-0", "F-0", "SURVEY", x.surveys[0], "CASE", x.cases[0], "F", x.findings[0], "M", x.mine[0]).Replace(line)
 					for _, form := range forms {
 						out, errs, _ := w.call(p, act, line, form)
 						for _, arg := range strings.Fields(line) {

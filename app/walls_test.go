@@ -85,7 +85,14 @@ var methods = map[string]reading{
 	"Exposed":   each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Exposed(ctx, id)) }, "alpha", "canaryb", "nosuch"),
 	"Unknowns":  func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unknowns(ctx, 1000)) },
 	"Schedules": func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Schedules(ctx)) },
-	"OptOuts":   nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
+	"Cases": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
+		a, _, err := sc.Cases(ctx, store.CaseFilter{Constituent: id, Closed: true, Limit: 1000})
+		return []any{a, err}
+	}, "", "alpha", "canaryb"),
+	"Case": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Case, append(slices.Clone(x.cases), "C-000000000000"))
+	},
+	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
 }
@@ -274,6 +281,7 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			return err
 		}},
 		"RevokeToken":       {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"SetCase":           {"case set", func() error { _, err := sc.SetCase(ctx, "C-000000000000", store.CaseChange{}); return err }},
 		"OptOuts":           {"survey optout list", func() error { _, err := sc.OptOuts(ctx); return err }},
 		"SetOptOut":         {"survey optout add", func() error { return sc.SetOptOut(ctx, vedette.OptOut{What: "192.0.2.1", Reason: "r"}) }},
 		"SetOptOut, remove": {"survey optout remove", func() error { return sc.SetOptOut(ctx, vedette.OptOut{What: "192.0.2.1"}) }},

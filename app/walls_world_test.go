@@ -256,6 +256,8 @@ type targets struct {
 	assets   []string
 	names    []int64
 	surveys  []string // of all
+	cases    []string // of others
+	ours     []string // of Alpha's
 }
 
 func (w *world) targets() targets {
@@ -279,6 +281,20 @@ func (w *world) targets() targets {
 	}
 	for k := range names {
 		x.names = append(x.names, k)
+	}
+	cases, _, err := sc.Cases(context.Background(), store.CaseFilter{Closed: true, Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range cases {
+		if c.Constituent == "alpha" {
+			x.ours = append(x.ours, c.ID)
+		} else {
+			x.cases = append(x.cases, c.ID)
+		}
+	}
+	if len(x.ours) == 0 || len(x.cases) == 0 {
+		w.t.Fatalf("%d cases of Alpha, %d of others", len(x.ours), len(x.cases))
 	}
 	ss, err := sc.Surveys(context.Background(), "", 100)
 	if err != nil || len(ss) == 0 {

@@ -260,7 +260,10 @@ func (t *tx) writeProofs(proofs []proof) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	return e.flush()
+	if err := e.flush(); err != nil {
+		return err
+	}
+	return t.touchCases(proofs)
 }
 
 // matched: most facts meet nothing, so their places need not be read. It is

@@ -164,7 +164,8 @@ type tx struct {
 	texts  map[int64]string // terms read in this transaction
 	spare  map[string]spare // keys reserved and not given yet
 	counts map[counted]int64
-	after  []func() // run once it is committed
+	cases  map[int64]bool // objects that make cases, once asked for
+	after  []func()       // run once it is committed
 }
 
 // update runs f in a write transaction: all of it is kept, or nothing.

@@ -19,6 +19,7 @@ var (
 	StageAsset         = Stage{4, "asset"}         // what is seen on an asset changed; a negative key is a constituent's declared software
 	StageCount         = Stage{5, "count"}         // counters to fold
 	StageSeal          = Stage{6, "seal"}          // events to chain
+	StageCase          = Stage{7, "case"}          // the findings of a weakness at a constituent changed
 )
 
 func (t *tx) todo(s Stage, urgent bool, keys ...int64) error {
@@ -66,7 +67,7 @@ func (t *tx) alone() error {
 }
 
 func (t *tx) take(stage Stage, n int, f func([]int64) error) (int, error) {
-	if stage.k <= StageAsset.k {
+	if stage.k <= StageAsset.k || stage == StageCase {
 		if err := t.turn(turnLine); err != nil {
 			return 0, err
 		}

@@ -44,6 +44,7 @@ var publicRows = map[string]string{
 	"optouts":      "select what, until_day, reason, principal, at from optouts",
 	"schedules":    "select coalesce(c.id, ''), h.class, h.every_us, h.hours, h.next_at, h.principal from schedules h left join constituents c on c.k = h.constituent_k",
 	"confirmed":    "select o.id, c.at from confirmed c join objects o on o.k = c.object_k",
+	"cases":        "select s.id, o.id, c.id, s.state, s.to_check, s.opened_at, s.changed_at, coalesce(s.closed_at, 0), s.reopened, s.assignee, s.note, s.principal from cases s join objects o on o.k = s.object_k join constituents c on c.k = s.constituent_k",
 	"tokens":       "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
 
