@@ -267,3 +267,34 @@ func TestScopeMode(t *testing.T) {
 		t.Errorf("asked %+v", asked)
 	}
 }
+
+// FuzzResolve: what is given as host:port becomes an address, a clean name to
+// look up, or a refusal.
+func FuzzResolve(f *testing.F) {
+	for _, h := range hostile {
+		f.Add(address(h, "80"))
+	}
+	f.Add("www.alpha.example:443")
+	f.Add("[2001:db8::1]:65535")
+	f.Fuzz(func(t *testing.T, given string) {
+		d := NewDialer(false)
+		looked := ""
+		d.Lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+			looked = host
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
+		}
+		addrs, port, err := d.resolve(t.Context(), ModePublic, given)
+		if err != nil {
+			if !errors.Is(err, vedette.ErrRefused) || looked != "" || len(err.Error()) > 400 {
+				t.Errorf("%q: %v, looked up %q", given, err, looked)
+			}
+			return
+		}
+		if port == 0 || len(addrs) != 1 || addrs[0].Is4In6() || addrs[0].Zone() != "" {
+			t.Errorf("%q became %v port %d", given, addrs, port)
+		}
+		if looked != "" && (strings.Trim(looked, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" || number(looked[strings.LastIndex(looked, ".")+1:])) {
+			t.Errorf("%q had %q looked up", given, looked)
+		}
+	})
+}

@@ -107,7 +107,7 @@ var errBusy = errors.New("the system has no room for one more connection")
 
 // busy tells errors that a later try may not meet apart from answers.
 func busy(err error) error {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EADDRNOTAVAIL} {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EADDRNOTAVAIL, syscall.ENOSPC} {
 		if errors.Is(err, e) {
 			return fmt.Errorf("%w: %w", errBusy, err)
 		}

@@ -614,3 +614,23 @@ func TestScanLossyHost(t *testing.T) {
 		}
 	})
 }
+
+// TestScanSix: addresses of the other family, and of the one in its clothes.
+func TestScanSix(t *testing.T) {
+	six, four := listen(t, "[::1]:0"), listen(t, "127.0.0.1:0")
+	wires(t, func(t *testing.T, w func(*Dialer) wire) {
+		d := NewDialer(true)
+		mapped := netip.AddrFrom16(four.at.Addr().As16())
+		sc := Scan{Addresses: []netip.Addr{six.at.Addr(), mapped, netip.MustParseAddr("::1%lo")}, Ports: []uint16{six.at.Port(), four.at.Port()}, Class: vedette.Active}
+		got := scanAll(t, d.Scope(anything, nobody, NewBrakes(unlimited)), sc, w(d))
+		if s := got[six.at.Addr()]; !slices.Contains(s.Open, six.at.Port()) {
+			t.Errorf("%+v", s)
+		}
+		if s := got[mapped]; !slices.Contains(s.Open, four.at.Port()) {
+			t.Errorf("%+v", s)
+		}
+		if s := got[sc.Addresses[2]]; s.Answered() || len(s.Silent) > 0 {
+			t.Errorf("with a zone: %+v", s)
+		}
+	})
+}
