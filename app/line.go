@@ -41,7 +41,7 @@ func NewLine(s *store.Store) *Line {
 		{store.StageAsset, 10_000, l.assets},
 	}
 	if s != nil { // a rebuild makes no cases: they are never computed again
-		l.stages = append(l.stages, stage{store.StageCase, 500, l.cases})
+		l.stages = append(l.stages, stage{store.StageCase, 20_000, l.cases})
 	}
 	return l
 }

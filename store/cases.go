@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,62 +84,174 @@ func (w *Work) TouchCases() error {
 	return t.todo(StageCase, true, keys...)
 }
 
-// caseRow is a case as it is kept.
-type caseRow struct {
-	k       int64
+// settled is what the findings of one case say together, as the hub sees them.
+type settled struct {
+	by      map[int64]vedette.Presence // of each finding
+	rank    int64                      // the strongest that is not fixed
+	k       int64                      // of the case, 0 when there is none yet
 	state   vedette.CaseState
 	toCheck bool
-	exists  bool
+	id      string
 }
 
 // SettleCases opens, closes and reopens the cases of the keys by the presence
 // of their findings, as the hub sees them.
 func (w *Work) SettleCases() error {
-	sc := &Scoped{s: w.t.Store, p: vedette.Principal{Name: "line"}, all: true}
-	marks, err := w.t.markings(w.t.ctx)
-	if err != nil {
-		return err
-	}
-	for k := range marks {
-		sc.marks = append(sc.marks, k)
-	}
-	slices.Sort(sc.marks)
+	t := w.t
+	cases := map[int64]*settled{}
+	var cons, objects []int64
 	for _, key := range w.Keys {
 		c, o := caseOf(key)
-		if err := w.t.settleCase(sc, c, o); err != nil {
+		cases[key] = &settled{by: map[int64]vedette.Presence{}, rank: int64(len(vedette.Verdicts) - 1)}
+		cons, objects = append(cons, c), append(objects, o)
+	}
+	if err := t.presences(cases, distinctKeys(cons), distinctKeys(objects)); err != nil {
+		return err
+	}
+	if err := t.each("select k, constituent_k, object_k, id, state, to_check from cases where constituent_k in "+ints(distinctKeys(cons))+" and object_k in "+ints(distinctKeys(objects)), nil, func(scan func(...any) error) error {
+		var k, c, o, check int64
+		var id string
+		var state vedette.CaseState
+		if err := scan(&k, &c, &o, &id, &state, &check); err != nil {
+			return err
+		}
+		if x := cases[caseKey(c, o)]; x != nil {
+			x.k, x.id, x.state, x.toCheck = k, id, state, check == 1
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return t.moveCases(w.Keys, cases)
+}
+
+func distinctKeys(ks []int64) []int64 {
+	slices.Sort(ks)
+	return slices.Compact(ks)
+}
+
+// presences computes the presence of the findings of cases: as conclude does,
+// over all evidence.
+func (t *tx) presences(cases map[int64]*settled, cons, objects []int64) error {
+	return t.each(`select f.k, f.constituent_k, f.object_k, e.rank, c.text, coalesce(o.closed_t, 0),
+		case when o.closed_t is null then 0 when exists (select 1 from observations n where n.asset_k = o.asset_k and n.constituent_k = o.constituent_k and n.check_k = o.check_k and n.port = o.port and n.proto_k = o.proto_k and n.place_k = o.place_k and n.from_t >= o.closed_t) then 1 else 0 end
+		from findings f join evidence e on e.finding_k = f.k join observations o on o.k = e.observation_k join terms c on c.k = o.check_k where f.object_k in `+ints(objects)+" and f.constituent_k in "+ints(cons), nil, func(scan func(...any) error) error {
+		var k, c, o, follows int64
+		var p proofRow
+		var check string
+		if err := scan(&k, &c, &o, &p.rank, &check, &p.closed, &follows); err != nil {
+			return err
+		}
+		x := cases[caseKey(c, o)]
+		if x == nil {
+			return nil
+		}
+		p.follows = follows == 1
+		here := presenceOf(p, check)
+		if was, ok := x.by[k]; !ok || presenceRank(here) < presenceRank(was) {
+			x.by[k] = here
+		}
+		if here != vedette.Fixed {
+			x.rank = min(x.rank, p.rank)
+		}
+		return nil
+	})
+}
+
+// presence is that of the case: one finding that is there outweighs those that are fixed.
+func (x *settled) presence() vedette.Presence {
+	out := vedette.Presence("")
+	for _, p := range x.by {
+		if out == "" || presenceRank(p) < presenceRank(out) {
+			out = p
+		}
+	}
+	return out
+}
+
+// check says whether a person has to look first: nothing is confirmed or likely.
+func (x *settled) check() bool {
+	v := vedette.Verdicts[x.rank]
+	return x.presence() != vedette.Fixed && v != vedette.Confirmed && v != vedette.Likely
+}
+
+// moveCases opens, closes and reopens, and records it once for each constituent.
+func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
+	type done struct {
+		constituent int64
+		verb, why   string
+	}
+	moved := map[done][]string{}
+	now := us(t.Now())
+	for _, key := range keys {
+		x, c := cases[key], key>>caseShift
+		presence := x.presence()
+		var err error
+		switch {
+		case presence == "" || x.k == 0 && presence == vedette.Fixed: // nothing to do about it, or nothing was ever there
+		case x.k == 0:
+			if err = t.openCase(key, x, now); err == nil {
+				moved[done{c, "case open", ""}] = append(moved[done{c, "case open", ""}], x.id)
+			}
+		case presence == vedette.Fixed && x.state != vedette.CaseClosed:
+			_, err = t.exec("update cases set state = 'closed', changed_at = ?, closed_at = ?, principal = 'line' where k = ?", now, now, x.k)
+			d := done{c, "case close", "a look proved every finding fixed"}
+			moved[d] = append(moved[d], x.id)
+		case presence == vedette.Present && x.state == vedette.CaseClosed:
+			_, err = t.exec("update cases set state = 'new', changed_at = ?, closed_at = null, reopened = reopened + 1, principal = 'line' where k = ?", now, x.k)
+			d := done{c, "case reopen", "it is back"}
+			moved[d] = append(moved[d], x.id)
+		}
+		if check := x.check(); err == nil && x.k > 0 && check != x.toCheck {
+			_, err = t.exec("update cases set to_check = ? where k = ?", boolInt(check), x.k)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	order := slices.SortedFunc(maps.Keys(moved), func(a, b done) int {
+		return cmp.Or(cmp.Compare(a.constituent, b.constituent), cmp.Compare(a.verb, b.verb))
+	})
+	for _, d := range order {
+		owner, err := t.constituentID(d.constituent)
+		if err != nil {
+			return err
+		}
+		ids := moved[d]
+		e := vedette.Event{Principal: "line", Verb: d.verb, Subject: ids[0], Constituent: owner, Reason: d.why}
+		if len(ids) > 1 {
+			e.Subject, e.Detail = itoa(int64(len(ids)))+" cases", map[string]string{"cases": strings.Join(ids, " ")}
+		}
+		if err := t.event(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) settleCase(sc *Scoped, constituent, object int64) error {
-	var r caseRow
-	var toCheck int64
-	var err error
-	if r.exists, err = one(t, "select k, state, to_check from cases where constituent_k = ? and object_k = ?", []any{constituent, object}, &r.k, &r.state, &toCheck); err != nil {
-		return err
-	}
-	r.toCheck = toCheck == 1
-	rows, err := sc.findingsOf(t.ctx, constituent, object)
+func (t *tx) constituentID(k int64) (id string, err error) {
+	_, err = one(t, "select id from constituents where k = ?", []any{k}, &id)
+	return id, err
+}
+
+func (t *tx) openCase(key int64, x *settled, now int64) error {
+	c, o := caseOf(key)
+	owner, err := t.constituentID(c)
 	if err != nil {
 		return err
 	}
-	sum := summed(rows)
-	switch {
-	case len(rows) == 0 || !r.exists && sum.Presence == vedette.Fixed:
-		return nil // nothing to do about it, or nothing was ever there
-	case !r.exists:
-		return t.openCase(rows[0], constituent, object, sum)
-	case sum.Presence == vedette.Fixed && r.state != vedette.CaseClosed:
-		return t.moveCase(r, constituent, rows[0].Weakness, vedette.CaseClosed, "every finding is fixed")
-	case r.state == vedette.CaseClosed && sum.Presence == vedette.Present:
-		return t.moveCase(r, constituent, rows[0].Weakness, vedette.CaseNew, "it is back")
-	case r.toCheck != sum.ToCheck:
-		_, err := t.exec("update cases set to_check = ? where k = ?", boolInt(sum.ToCheck), r.k)
+	var weakness string
+	if _, err := one(t, "select id from objects where k = ?", []any{o}, &weakness); err != nil {
 		return err
 	}
-	return nil
+	k, err := t.reserve("cases", 1)
+	if err != nil {
+		return err
+	}
+	x.id = vedette.CaseID(owner, weakness)
+	_, err = t.exec("insert into cases(k, id, object_k, constituent_k, state, to_check, opened_at, changed_at, reopened, assignee, note, principal) values (?,?,?,?,?,?,?,?,0,'','','line')",
+		k, x.id, o, c, string(vedette.CaseNew), boolInt(x.check()), now, now)
+	return err
 }
 
 // findingsOf are the findings of a weakness at a constituent.
@@ -171,41 +285,6 @@ func summed(rows []findingRow) (c vedette.Case) {
 	c.Verdict = vedette.Verdicts[rank]
 	c.ToCheck = c.Findings > 0 && c.Verdict != vedette.Confirmed && c.Verdict != vedette.Likely
 	return c
-}
-
-func (t *tx) openCase(f findingRow, constituent, object int64, sum vedette.Case) error {
-	k, err := t.reserve("cases", 1)
-	if err != nil {
-		return err
-	}
-	now := us(t.Now())
-	id := vedette.CaseID(f.Constituent, f.Weakness)
-	if _, err := t.exec("insert into cases(k, id, object_k, constituent_k, state, to_check, opened_at, changed_at, reopened, assignee, note, principal) values (?,?,?,?,?,?,?,?,0,'','',?)",
-		k, id, object, constituent, string(vedette.CaseNew), boolInt(sum.ToCheck), now, now, "line"); err != nil {
-		return err
-	}
-	return t.event(vedette.Event{Principal: "line", Verb: "case open", Subject: id, Constituent: f.Constituent, Detail: map[string]string{"weakness": f.Weakness}})
-}
-
-// moveCase changes the state of a case by what was looked at.
-func (t *tx) moveCase(r caseRow, constituent int64, weakness string, to vedette.CaseState, why string) error {
-	now := us(t.Now())
-	q, args := "update cases set state = ?, changed_at = ?, principal = 'line', closed_at = ?, reopened = reopened + ? where k = ?", []any{string(to), now, nil, 1, r.k}
-	if to == vedette.CaseClosed {
-		args[2], args[3] = now, 0
-	}
-	if _, err := t.exec(q, args...); err != nil {
-		return err
-	}
-	var id, owner string
-	if _, err := one(t, "select s.id, c.id from cases s join constituents c on c.k = s.constituent_k where s.k = ?", []any{r.k}, &id, &owner); err != nil {
-		return err
-	}
-	verb := "case close"
-	if to != vedette.CaseClosed {
-		verb = "case reopen"
-	}
-	return t.event(vedette.Event{Principal: "line", Verb: verb, Subject: id, Constituent: owner, Reason: why, Detail: map[string]string{"weakness": weakness}})
 }
 
 // CaseFilter narrows a list of cases. Its zero value is all that are not closed.
