@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/probe"
 	"github.com/vedette-hub/vedette/read"
+	"github.com/vedette-hub/vedette/safe"
 	"github.com/vedette-hub/vedette/scope"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
@@ -382,16 +384,19 @@ func (h *hub) takeIn(ctx context.Context) (int, error) {
 // allow is refused whole, and its part fails with the reason: a probe is
 // believed about its own subjects and about nothing else.
 func (h *hub) take(ctx context.Context, o store.Observed) error {
+	if late(o, h.store.Now()) {
+		return h.sys.Discard(ctx, o)
+	}
 	as, err := h.sys.Assignment(ctx, o.Part)
 	if err != nil {
 		return err
 	}
-	if as.Part.Survey == "" { // nobody may keep what was seen of a constituent that left
-		return h.sys.EndPart(ctx, o, store.Ended{Stopped: as.Stopped})
+	if o.Size > store.MaxObserved {
+		return h.sys.EndPart(ctx, o, store.Ended{Trouble: fmt.Sprintf("the document has %d bytes; the most is %d", o.Size, store.MaxObserved)})
 	}
 	head, end, err := read.ReadSurvey(bytes.NewReader(o.Body))
-	if err == nil && (head.Survey != as.Part.Survey || head.Part != as.Part.N || head.Constituent != as.Part.Constituent) {
-		err = vedette.Invalid("the document is of part %d of %s, not of part %d of %s", head.Part, head.Survey, as.Part.N, as.Part.Survey)
+	if err == nil {
+		err = h.fits(o, as, head)
 	}
 	e := store.Ended{Stopped: end.Stopped, Worker: head.Worker, Looks: end.Looks, Sent: end.Sent, Refusals: end.Refusals}
 	if err == nil {
@@ -409,6 +414,29 @@ func (h *hub) take(ctx context.Context, o store.Observed) error {
 		}
 	}
 	return h.sys.EndPart(ctx, o, e)
+}
+
+// late says whether a document comes when nobody waits for it any more: its
+// part was handed in before, or ended longer ago than a part takes. Whoever may
+// write into the inbox could speak of all that was ever surveyed otherwise.
+func late(o store.Observed, now time.Time) bool {
+	return o.State == vedette.SurveyDone || !o.Ended.IsZero() && now.Sub(o.Ended) > partTime
+}
+
+// clockSkew is how far the clock of a worker may be off. A look in the future
+// would outlast all that come after it.
+const clockSkew = 5 * time.Minute
+
+// fits refuses a document of another part, or of another time than its part's.
+func (h *hub) fits(o store.Observed, as vedette.Assignment, head read.SurveyHeader) error {
+	now := h.store.Now()
+	switch {
+	case head.Survey != as.Part.Survey || head.Part != as.Part.N || head.Constituent != as.Part.Constituent:
+		return vedette.Invalid("the document is of part %d of %s, not of part %d of %s", head.Part, safe.Label(head.Survey), as.Part.N, as.Part.Survey)
+	case head.At.After(now.Add(clockSkew)) || head.At.Before(o.Asked.Add(-clockSkew)):
+		return vedette.Invalid("%s began at %s, between the survey at %s and now, %s, by its own clock: is that clock right?", cmp.Or(head.Worker, "the worker"), stamp(head.At), stamp(o.Asked), stamp(now))
+	}
+	return nil
 }
 
 // kind is the fault of a document; nil for troubles of the machine.
@@ -429,7 +457,7 @@ func (h *hub) read(ctx context.Context, o store.Observed, as vedette.Assignment,
 	}
 	subjects := subjectsOf(as.Part)
 	return h.document(ctx, o.Body, f, vedette.Intake{At: o.At, Time: head.At, Address: fmt.Sprintf("survey:%s/%d", head.Survey, head.Part), Constituent: as.Part.Constituent},
-		func(said read.Said) error { return believed(said, subjects) })
+		func(said read.Said) error { return believed(said, subjects, head.At) })
 }
 
 // subjectsOf are the assets that a part may speak of.
@@ -450,8 +478,11 @@ func subjectsOf(p vedette.Part) map[string]bool {
 }
 
 // believed refuses what a probe cannot have seen.
-func believed(said read.Said, subjects map[string]bool) error {
+func believed(said read.Said, subjects map[string]bool, began time.Time) error {
 	for _, o := range said.Observations {
+		if o.At.Sub(began).Abs() > partTime {
+			return vedette.Invalid("a look at %s, and the part began at %s", stamp(o.At), stamp(began))
+		}
 		if !subjects[o.Asset] {
 			return vedette.Invalid("%s is not in the part", o.Asset)
 		}
@@ -460,6 +491,9 @@ func believed(said read.Said, subjects map[string]bool) error {
 		}
 	}
 	for _, c := range said.Coverage {
+		if c.At.Sub(began).Abs() > partTime {
+			return vedette.Invalid("a look at %s, and the part began at %s", stamp(c.At), stamp(began))
+		}
 		if !subjects[c.Asset] || !slices.Contains(probe.Names(), c.Check) {
 			return vedette.Invalid("coverage of %s by %q", c.Asset, c.Check)
 		}

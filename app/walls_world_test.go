@@ -167,9 +167,9 @@ func (w *world) surveyed(constituent, name, addr string) {
 	}
 	for i, k := range parts {
 		asset := []string{name, addr}[i]
-		doc := fmt.Sprintf(`{"vedette_survey":1,"survey":%q,"part":%d,"constituent":%q,"at":"2026-02-26T08:00:00Z"}
-{"asset":%q,"at":"2026-02-26T08:00:00Z","observations":[{"asset":"","port":2222,"proto":"tcp","check":"service","at":"2026-02-26T08:00:00Z","fact":{"service":"x","banner":"hello of %s"}}],"coverage":[{"check":"service","at":"2026-02-26T08:00:00Z","asset":"","ports":"tcp:22,2222"}]}
-{"end":{"looks":1,"stopped":"%s stopped it","refusals":[{"at":"2026-02-26T08:00:00Z","target":"203.0.113.250:80 %s","rule":"outside","why":"%s is outside"}]}}
+		doc := fmt.Sprintf(`{"vedette_survey":1,"survey":%q,"part":%d,"constituent":%q,"at":"2026-03-01T09:00:00Z"}
+{"asset":%q,"at":"2026-03-01T09:00:00Z","observations":[{"asset":"","port":2222,"proto":"tcp","check":"service","at":"2026-03-01T09:00:00Z","fact":{"service":"x","banner":"hello of %s"}}],"coverage":[{"check":"service","at":"2026-03-01T09:00:00Z","asset":"","ports":"tcp:22,2222"}]}
+{"end":{"looks":1,"stopped":"%s stopped it","refusals":[{"at":"2026-03-01T09:00:00Z","target":"203.0.113.250:80 %s","rule":"outside","why":"%s is outside"}]}}
 `, s.ID, i+1, constituent, asset, constituent, asset, asset, asset)
 		if err := h.sys.Submit(ctx, k, []byte(doc)); err != nil {
 			w.t.Fatal(err)

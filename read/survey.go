@@ -3,7 +3,11 @@ package read
 import (
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
@@ -58,14 +62,37 @@ func parseSurvey(r io.Reader, emit func(Record) error) (Document, error) {
 	return Document{Title: "survey " + safe.Label(p.head.Survey), Time: p.head.At}, err
 }
 
-// ReadSurvey is the header and the end of a part's document; its looks are read
-// by the format as of any other document.
+// ReadSurvey is the header and the end of a part's document, fit to be kept; its
+// looks are read by the format as of any other document.
 func ReadSurvey(r io.Reader) (SurveyHeader, SurveyEnd, error) {
 	p := surveyParser{lines: safe.NewLines(r, safe.Limits{}), emit: func(Record) error { return nil }}
-	if err := p.all(); err != nil {
+	err := p.all()
+	p.head.Worker = safe.Label(p.head.Worker)
+	if err != nil {
 		return p.head, SurveyEnd{}, err
 	}
-	return p.head, *p.end, nil
+	return p.head, p.end.fit(), nil
+}
+
+// What a part's end may carry; what an honest probe says is less.
+const (
+	maxRefusals = 1000
+	maxFound    = 10_000
+	maxCount    = 1 << 40
+)
+
+// fit is the end with nothing in it that a reader or a column could not bear.
+func (e SurveyEnd) fit() SurveyEnd {
+	e.Stopped = safe.Label(e.Stopped)
+	e.Found = e.Found[:min(len(e.Found), maxFound)]
+	e.Refusals = e.Refusals[:min(len(e.Refusals), maxRefusals)]
+	for i := range e.Refusals {
+		x := &e.Refusals[i]
+		x.Target, x.Rule, x.Why = safe.Label(x.Target), safe.Label(x.Rule), safe.Label(x.Why)
+		x.Count = max(1, min(x.Count, maxCount))
+	}
+	e.Sent = max(0, min(e.Sent, maxCount))
+	return e
 }
 
 type surveyParser struct {
@@ -144,8 +171,8 @@ func saySurvey(body []byte) (Said, error) {
 			return Said{}, vedette.Invalid("observation %d is not of a check of %s", i, safe.Quote(look.Asset))
 		}
 		o.Asset, o.At = look.Asset, look.At
-		if len(o.Fact.Banner) > maxBanner {
-			return Said{}, vedette.Invalid("observation %d: a banner of %d bytes", i, len(o.Fact.Banner))
+		if err := fitPlace(o); err != nil {
+			return Said{}, vedette.Invalid("observation %d: %w", i, err)
 		}
 	}
 	for i := range said.Coverage {
@@ -153,7 +180,46 @@ func saySurvey(body []byte) (Said, error) {
 		if c.Asset != "" && c.Asset != look.Asset || c.Check == "" {
 			return Said{}, vedette.Invalid("coverage %d is not of a check of %s", i, safe.Quote(look.Asset))
 		}
+		if len(c.Ports) > maxPorts || strings.Trim(c.Ports, "tcpud:,- 0123456789") != "" {
+			return Said{}, vedette.Invalid("coverage %d: %s are no ports", i, safe.Quote(c.Ports))
+		}
 		c.Asset, c.At = look.Asset, look.At
 	}
 	return said, nil
+}
+
+// What a place on a host may be called, and how long a list of ports may be, in bytes.
+const (
+	maxPlace = 1 << 10
+	maxPorts = 1 << 19
+)
+
+// fitPlace refuses what no probe can have seen.
+func fitPlace(o *vedette.Observation) error {
+	switch {
+	case o.Port < 0 || o.Port > 65535 || (o.Port > 0) != (o.Proto != "") || o.Proto != "" && o.Proto != "tcp" && o.Proto != "udp":
+		return vedette.Invalid("%s %d is no port", safe.Quote(o.Proto), o.Port)
+	case !fitText(o.Path) || !fitText(o.Item):
+		return vedette.Invalid("%s %s is no place", safe.Quote(o.Path), safe.Quote(o.Item))
+	case len(o.Fact.Banner) > maxBanner:
+		return vedette.Invalid("a banner of %d bytes", len(o.Fact.Banner))
+	}
+	for _, x := range o.Fact.Reports {
+		if !slices.Contains(vedette.Verdicts, x.Verdict) || !fitText(x.Weakness) {
+			return vedette.Invalid("%s of %s is no report", safe.Quote(string(x.Verdict)), safe.Quote(x.Weakness))
+		}
+	}
+	for _, x := range o.Fact.Software {
+		for _, text := range []string{x.Vendor, x.Product, x.Version, x.CPE, x.PURL, x.Ecosystem, x.Distro, x.PackageVersion} {
+			if !fitText(text) {
+				return vedette.Invalid("%s is no software", safe.Quote(text))
+			}
+		}
+	}
+	return nil
+}
+
+// fitText says whether a text can be part of a key: it is short and can be printed.
+func fitText(s string) bool {
+	return len(s) <= maxPlace && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -72,14 +74,32 @@ type Observed struct {
 	ID, Part int64
 	At       time.Time
 	Body     []byte
+	Size     int64               // of the document; Body is empty when that is more than MaxObserved
+	Asked    time.Time           // when its survey was asked for, zero when there is none
+	State    vedette.SurveyState // of its part
+	Ended    time.Time           // when its part ended
 }
 
-// Inbox reads the oldest document of the inbox; false when it is empty.
+// MaxObserved is the size of the largest document that is taken out of the
+// inbox, in bytes: who writes there is not asked before.
+const MaxObserved = 64 << 20
+
+// Inbox reads the oldest document of the inbox; false when it is empty. The
+// time at which it came is not later than now, whatever its row says.
 func (y *System) Inbox(ctx context.Context) (o Observed, ok bool, err error) {
-	var when int64
-	ok, err = one(reader{y.s, ctx}, "select id, part_k, at, body from observed order by id limit 1", nil, &o.ID, &o.Part, &when, &o.Body)
-	o.At = at(when)
+	var when, asked, ended int64
+	ok, err = one(reader{y.s, ctx}, `select o.id, o.part_k, o.at, length(o.body), case when length(o.body) <= ? then o.body end, coalesce(s.asked_at, 0), coalesce(p.state, ''), coalesce(p.ended_at, 0)
+		from observed o left join parts p on p.k = o.part_k left join surveys s on s.k = p.survey_k order by o.id limit 1`, []any{MaxObserved}, &o.ID, &o.Part, &when, &o.Size, &o.Body, &asked, &o.State, &ended)
+	o.At, o.Asked, o.Ended = at(min(when, us(y.s.Now()))), at(asked), at(ended)
 	return o, ok, err
+}
+
+// Discard takes a document out of the inbox that comes too late to say anything.
+func (y *System) Discard(ctx context.Context, o Observed) error {
+	return y.s.update(ctx, func(t *tx) error {
+		_, err := t.exec("delete from observed where id = ?", o.ID)
+		return err
+	})
 }
 
 // Ended is how a part went.
@@ -126,13 +146,13 @@ func (t *tx) endPart(part int64, e Ended) error {
 			to = vedette.SurveyStopped
 		}
 		note := cmp.Or(e.Trouble, e.Stopped)
-		if _, err := t.exec("update parts set state = ?, ended_at = ?, worker = ?, note = ?, looks = ?, sent = ? where k = ?", string(to), us(t.Now()), e.Worker, clipText(note, 500), e.Looks, e.Sent, part); err != nil {
+		if _, err := t.exec("update parts set state = ?, ended_at = ?, worker = ?, note = ?, looks = ?, sent = ? where k = ?", string(to), us(t.Now()), clipText(e.Worker, 200), clipText(note, 500), e.Looks, e.Sent, part); err != nil {
 			return err
 		}
 	}
 	for _, r := range e.Refusals {
 		if _, err := t.exec("insert into refusals(survey_k, target, rule, why, at, n) values (?,?,?,?,?,?) on conflict (survey_k, target, rule) do update set n = refusals.n + excluded.n",
-			survey, r.Target, r.Rule, r.Why, us(r.At), max(1, r.Count)); err != nil {
+			survey, clipText(r.Target, 500), clipText(r.Rule, 100), clipText(r.Why, 500), us(r.At), max(1, r.Count)); err != nil {
 			return err
 		}
 	}
@@ -162,9 +182,15 @@ func (t *tx) endSurvey(survey int64) error {
 	return err
 }
 
+// clipText makes a text from outside fit for a column of both engines: whole
+// characters, at most n bytes of them, and no NUL.
 func clipText(s string, n int) string {
+	s = clean(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= n {
 		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
 	}
 	return s[:n]
 }
