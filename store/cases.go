@@ -134,7 +134,7 @@ func distinctKeys(ks []int64) []int64 {
 // over all evidence.
 func (t *tx) presences(cases map[int64]*settled, cons, objects []int64) error {
 	return t.each(`select f.k, f.constituent_k, f.object_k, e.rank, c.text, coalesce(o.closed_t, 0),
-		case when o.closed_t is null then 0 when exists (select 1 from observations n where n.asset_k = o.asset_k and n.constituent_k = o.constituent_k and n.check_k = o.check_k and n.port = o.port and n.proto_k = o.proto_k and n.place_k = o.place_k and n.from_t >= o.closed_t) then 1 else 0 end
+		`+provenGone("1 = 1")+`
 		from findings f join evidence e on e.finding_k = f.k join observations o on o.k = e.observation_k join terms c on c.k = o.check_k where f.object_k in `+ints(objects)+" and f.constituent_k in "+ints(cons), nil, func(scan func(...any) error) error {
 		var k, c, o, follows int64
 		var p proofRow
@@ -190,7 +190,10 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		switch {
 		case presence == "" || x.k == 0 && presence == vedette.Fixed: // nothing to do about it, or nothing was ever there
 		case x.k == 0:
-			if err = t.openCase(key, x, now); err == nil {
+			if err = t.openCase(key, x, now); err == nil && !x.check() {
+				err = t.todo(StageDraft, true, key&(1<<caseShift-1))
+			}
+			if err == nil {
 				moved[done{c, "case open", ""}] = append(moved[done{c, "case open", ""}], x.id)
 			}
 		case presence == vedette.Fixed && x.state != vedette.CaseClosed:
@@ -457,4 +460,22 @@ func (sc *Scoped) SetCase(ctx context.Context, id string, ch CaseChange) (vedett
 		return c.Case, err
 	}
 	return sc.Case(ctx, id)
+}
+
+// NewlyAsserted are those of the objects that somebody began to exploit since a
+// time, by their ids, and which of the constituents have an open case that is
+// more than a possibility.
+func (y *System) NewlyAsserted(ctx context.Context, objects []int64, since int64) (map[string][]string, error) {
+	out := map[string][]string{}
+	if len(objects) == 0 {
+		return out, nil
+	}
+	err := reader{y.s, ctx}.each("select o.id, c.id from cases s join objects o on o.k = s.object_k join constituents c on c.k = s.constituent_k where s.object_k in "+ints(objects)+
+		" and s.state <> 'closed' and s.to_check = 0 and c.removed_at is null and (select min(x.since) from exploited x where x.object_k = s.object_k and x.ended is null) >= ? order by 1, 2", []any{since}, func(scan func(...any) error) error {
+		var weakness, constituent string
+		err := scan(&weakness, &constituent)
+		out[weakness] = append(out[weakness], constituent)
+		return err
+	})
+	return out, err
 }

@@ -199,7 +199,7 @@ type proofRow struct {
 	finding, pair, mark, rank int64
 	asset, constituent, check int64
 	from, closed, fact        int64
-	follows                   bool // something else is at the place since
+	follows                   bool // a look saw that it is no longer so
 	exposed                   int64
 }
 
@@ -218,7 +218,7 @@ func (sc *Scoped) detail(ctx context.Context, rows []findingRow, full bool) erro
 	var proofs []proofRow
 	for part := range slices.Chunk(ks, 400) {
 		if err := q.each(`select e.finding_k, e.pair_k, e.mark_k, e.rank, o.asset_k, o.constituent_k, o.check_k, o.from_t, coalesce(o.closed_t, 0), o.fact_k, o.exposed,
-			case when o.closed_t is null then 0 when exists (select 1 from observations n where n.asset_k = o.asset_k and n.constituent_k = o.constituent_k and `+sc.seen("n.mark_k")+` and n.check_k = o.check_k and n.port = o.port and n.proto_k = o.proto_k and n.place_k = o.place_k and n.from_t >= o.closed_t) then 1 else 0 end
+			`+provenGone(sc.seen("n.mark_k"))+`
 			from evidence e join observations o on o.k = e.observation_k where e.finding_k in `+ints(part)+" and "+sc.seen("e.mark_k")+" order by e.finding_k, e.observation_k, e.pair_k", nil, func(scan func(...any) error) error {
 			var p proofRow
 			var follows int64
@@ -280,6 +280,23 @@ func (sc *Scoped) conclude(q querier, r *findingRow, ps []proofRow, looks *looks
 	}
 	r.Presence, r.Verdict = presence, vedette.Verdicts[rank]
 	return nil
+}
+
+// silentChecks show something only where something is wrong: a look of theirs
+// that saw nothing says that it is right. Others show what is there, whatever it is.
+const silentChecks = "('axfr', 'mta-sts', 'tls', 'http-git', 'http-listing', 'http-security-txt', 'http-server-status')"
+
+// provenGone is, in SQL, 1 where an observation o ended because a look saw that
+// it is no longer so: something else is seen at its place since, that says what
+// it is; or a silent check looked at a service, or a name, that answered then. A
+// port that accepts connections and says nothing may just not speak to us. seen
+// is the wall of the observations n that are looked at.
+func provenGone(seen string) string {
+	same := " n.asset_k = o.asset_k and n.constituent_k = o.constituent_k and n.port = o.port and n.proto_k = o.proto_k and " + seen
+	return `case when o.closed_t is null then 0
+		when exists (select 1 from observations n join facts nf on nf.k = n.fact_k where` + same + ` and n.check_k = o.check_k and n.place_k = o.place_k and n.from_t >= o.closed_t and nf.body not in ('{}', '{"tls":true}')) then 1
+		when o.check_k in (select k from terms where text in ` + silentChecks + `) and exists (select 1 from observations n join facts nf on nf.k = n.fact_k join terms nt on nt.k = n.check_k where` + same + ` and n.from_t <= o.closed_t and coalesce(n.closed_t, o.closed_t + 1) > o.closed_t
+			and (o.port > 0 and nt.text = 'service' and nf.body like '%"service":"%' or o.port = 0 and nt.text = 'dns' and nf.body like '%"exists":"yes"%')) then 1 else 0 end`
 }
 
 // presenceOf is what one piece of evidence says of now.
