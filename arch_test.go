@@ -50,6 +50,7 @@ var house = map[string]room{
 	"triage":    {knows: thinking, tests: []string{"read", "safe"}},
 	"scope":     {knows: thinking},
 	"survey":    {knows: thinking, tests: []string{"scope"}},
+	"compose":   {knows: thinking},
 
 	// under
 	"policy":          {knows: nouns},

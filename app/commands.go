@@ -31,6 +31,14 @@ type Commands struct {
 		Show caseShow `cmd:"" help:"Show one case: where it is, until when, what was done."`
 		Set  caseSet  `cmd:"" help:"Change the state, the assignee or the note of a case."`
 	} `cmd:"" help:"What is done about a weakness at a constituent."`
+	Publication struct {
+		Draft    publicationDraft    `cmd:"" help:"Draft the alert of an exploited vulnerability, an edition for each constituent it touches."`
+		List     publicationList     `cmd:"" help:"List publications, newest first."`
+		Show     publicationShow     `cmd:"" help:"Show the editions of a publication, or one of them as text, HTML or JSON."`
+		Lint     publicationLint     `cmd:"" help:"Check the drafts of a publication; exit 1 when one must not go out."`
+		Approve  publicationApprove  `cmd:"" help:"Approve a draft: it gets its number, and constituents may read their editions."`
+		Withdraw publicationWithdraw `cmd:"" help:"Take a publication back, with the reason."`
+	} `cmd:"" help:"Alerts, with an edition for each constituent."`
 	Asset struct {
 		List assetList `cmd:"" help:"List names and addresses."`
 		Show assetShow `cmd:"" help:"Show what is seen on one."`

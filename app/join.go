@@ -39,6 +39,7 @@ type Join struct {
 	Sources       []JoinSource           `json:"sources"`
 	Marking       string                 `json:"marking"` // of all of it together
 	vulnerability vedette.Vulnerability
+	marking       vedette.Marking
 }
 
 // JoinSource is who says something of the vulnerability.
@@ -121,7 +122,7 @@ func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, er
 		// a fact of an asset of others: for its users alone
 		marking = marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(sc.Principal().Constituents...)})
 	}
-	j.Marking = marking.String()
+	j.marking, j.Marking = marking, marking.String()
 	return j, nil
 }
 

@@ -13,6 +13,7 @@ import (
 // Line is the stages in order: what a document said becomes matches, matches
 // become findings. Each stage takes its work from the to-do table.
 type Line struct {
+	store   *store.Store
 	sys     *store.System
 	work    store.Worker
 	stages  []stage
@@ -32,7 +33,7 @@ type stage struct {
 func NewLine(s *store.Store) *Line {
 	l := &Line{}
 	if s != nil {
-		l.sys, l.work = s.System(), s.System()
+		l.store, l.sys, l.work = s, s.System(), s.System()
 	}
 	l.stages = []stage{
 		{store.StageName, 2000, l.names},
@@ -50,6 +51,9 @@ func NewLine(s *store.Store) *Line {
 // begins at the first stage again, where urgent work comes first.
 func (l *Line) Drain(ctx context.Context) error {
 	if err := l.stagesDry(ctx); err != nil {
+		return err
+	}
+	if err := l.drafts(ctx); err != nil {
 		return err
 	}
 	if err := l.sys.FoldCounters(ctx); err != nil {

@@ -24,27 +24,29 @@ import (
 // finding of Bravo's, M for one of Alpha's. A new command has to be here. Acts
 // that write are called by those who may not.
 var lines = map[policy.Act][]string{
-	"constituent list":   {""},
-	"constituent show":   {"alpha", "canaryb", "nosuch"},
-	"cve list":           {"", "--exploited", "--limit 1", "--search canaryred", "--search canaryamber", "--search canarybtitle", "--search CVE-2026-6666", "--search gateway", "--search GHSA-2222-3333-4444"},
-	"cve show":           {"CVE-2026-1001", "CVE-2026-1001 --all", "CVE-2026-1002", "CVE-2026-5555", "CVE-2026-6666", "CVE-2026-7777", "GHSA-2222-3333-4444"},
-	"finding list":       {"", "--exploited", "--limit 1", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--asset www.canaryb.example", "--asset www.shared.example", "--weakness CVE-2026-6666", "--weakness check:canaryb-check", "--after F", "--presence fixed", "--verdict confirmed"},
-	"finding show":       {"F", "M", "F-0000000000000001"},
-	"asset list":         {"", "--limit 1", "--constituent canaryb", "--constituent alpha"},
-	"asset show":         {"vpn.alpha.example", "www.canaryb.example", "www.shared.example", "198.51.100.70", "canaryb-guess.alpha.example"},
-	"product list":       {"", "--all"},
-	"product propose":    {""},
-	"source list":        {""},
-	"audit list":         {"", "--limit 1", "--below 3"},
-	"audit verify":       {""},
-	"user list":          {""},
-	"token list":         {""},
-	"verify":             {""},
-	"version":            {""},
-	"migrate":            {""},
-	"case list":          {"", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--weakness CVE-2026-1001", "--weakness CVE-2026-6666", "--closed", "--to-check"},
-	"case show":          {"CASE", "C-000000000000"},
-	"case set":           {"CASE --state triaged"},
+	"constituent list": {""},
+	"constituent show": {"alpha", "canaryb", "nosuch"},
+	"cve list":         {"", "--exploited", "--limit 1", "--search canaryred", "--search canaryamber", "--search canarybtitle", "--search CVE-2026-6666", "--search gateway", "--search GHSA-2222-3333-4444"},
+	"cve show":         {"CVE-2026-1001", "CVE-2026-1001 --all", "CVE-2026-1002", "CVE-2026-5555", "CVE-2026-6666", "CVE-2026-7777", "GHSA-2222-3333-4444"},
+	"finding list":     {"", "--exploited", "--limit 1", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--asset www.canaryb.example", "--asset www.shared.example", "--weakness CVE-2026-6666", "--weakness check:canaryb-check", "--after F", "--presence fixed", "--verdict confirmed"},
+	"finding show":     {"F", "M", "F-0000000000000001"},
+	"asset list":       {"", "--limit 1", "--constituent canaryb", "--constituent alpha"},
+	"asset show":       {"vpn.alpha.example", "www.canaryb.example", "www.shared.example", "198.51.100.70", "canaryb-guess.alpha.example"},
+	"product list":     {"", "--all"},
+	"product propose":  {""},
+	"source list":      {""},
+	"audit list":       {"", "--limit 1", "--below 3"},
+	"audit verify":     {""},
+	"user list":        {""},
+	"token list":       {""},
+	"verify":           {""},
+	"version":          {""},
+	"migrate":          {""},
+	"case list":        {"", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--weakness CVE-2026-1001", "--weakness CVE-2026-6666", "--closed", "--to-check"},
+	"case show":        {"CASE", "C-000000000000"},
+	"case set":         {"CASE --state triaged"},
+	"publication list": {"", "--state approved"}, "publication show": {"PUBLICATION", "PUBLICATION --constituent alpha", "PUBLICATION --constituent alpha --form html", "PUBLICATION --constituent canaryb", "PUBLICATION --constituent canaryb --form json", "P-0000000000"},
+	"publication lint": {"PUBLICATION"}, "publication draft": {"CVE-2026-1001", "CVE-2026-1001 --constituent canaryb"}, "publication approve": {"PUBLICATION"}, "publication withdraw": {"PUBLICATION --reason r"},
 	"survey list":        {"", "alpha", "canaryb", "nosuch"},
 	"survey show":        {"SURVEY", "S-0000000000"},
 	"survey diff":        {"", "alpha", "canaryb", "nosuch", "--since 2026-02-21T00:00:00Z", "canaryb --since 2026-02-21T00:00:00Z"},
@@ -61,7 +63,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "case set", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "publication draft", "publication approve", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.
@@ -113,7 +115,7 @@ func TestWallsOfTheCommands(t *testing.T) {
 					if policy.May(p, act) && slices.Contains(writes, act) {
 						continue // TestWallsAgainstWrites
 					}
-					line = strings.NewReplacer("F-0", "F-0", "SURVEY", x.surveys[0], "CASE", x.cases[0], "F", x.findings[0], "M", x.mine[0]).Replace(line)
+					line = strings.NewReplacer("F-0", "F-0", "SURVEY", x.surveys[0], "CASE", x.cases[0], "PUBLICATION", x.publications[0], "F", x.findings[0], "M", x.mine[0]).Replace(line)
 					for _, form := range forms {
 						out, errs, _ := w.call(p, act, line, form)
 						for _, arg := range strings.Fields(line) {

@@ -92,6 +92,16 @@ var methods = map[string]reading{
 	"Case": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Case, append(slices.Clone(x.cases), "C-000000000000"))
 	},
+	"Publications": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return all(sc.Publications(ctx, "", 100))
+	},
+	"Publication": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Publication, append(slices.Clone(x.publications), "P-0000000000"))
+	},
+	"Editions": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Editions, append(slices.Clone(x.publications), "P-0000000000"))
+	},
+	"SaveDraft": nil, "Approve": nil, "Withdraw": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
@@ -281,6 +291,9 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			return err
 		}},
 		"RevokeToken":       {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"SaveDraft":         {"publication draft", func() error { _, _, err := sc.SaveDraft(ctx, "alert", "CVE-2026-1001", nil); return err }},
+		"Approve":           {"publication approve", func() error { _, err := sc.Approve(ctx, "P-0000000000", "TA"); return err }},
+		"Withdraw":          {"publication withdraw", func() error { return sc.Withdraw(ctx, "P-0000000000", "r") }},
 		"SetCase":           {"case set", func() error { _, err := sc.SetCase(ctx, "C-000000000000", store.CaseChange{}); return err }},
 		"OptOuts":           {"survey optout list", func() error { _, err := sc.OptOuts(ctx); return err }},
 		"SetOptOut":         {"survey optout add", func() error { return sc.SetOptOut(ctx, vedette.OptOut{What: "192.0.2.1", Reason: "r"}) }},

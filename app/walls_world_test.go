@@ -251,13 +251,14 @@ func mustNot(who string) []string {
 
 // targets are ids of what others hold, as a hostile reader might know them.
 type targets struct {
-	findings []string // of Bravo's
-	mine     []string
-	assets   []string
-	names    []int64
-	surveys  []string // of all
-	cases    []string // of others
-	ours     []string // of Alpha's
+	findings     []string // of Bravo's
+	mine         []string
+	assets       []string
+	names        []int64
+	surveys      []string // of all
+	cases        []string // of others
+	ours         []string // of Alpha's
+	publications []string // of all
 }
 
 func (w *world) targets() targets {
@@ -295,6 +296,13 @@ func (w *world) targets() targets {
 	}
 	if len(x.ours) == 0 || len(x.cases) == 0 {
 		w.t.Fatalf("%d cases of Alpha, %d of others", len(x.ours), len(x.cases))
+	}
+	ps, err := sc.Publications(context.Background(), "", 100)
+	if err != nil || len(ps) == 0 {
+		w.t.Fatal(ps, err)
+	}
+	for _, p := range ps {
+		x.publications = append(x.publications, p.ID)
 	}
 	ss, err := sc.Surveys(context.Background(), "", 100)
 	if err != nil || len(ss) == 0 {

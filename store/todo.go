@@ -20,6 +20,7 @@ var (
 	StageCount         = Stage{5, "count"}         // counters to fold
 	StageSeal          = Stage{6, "seal"}          // events to chain
 	StageCase          = Stage{7, "case"}          // the findings of a weakness at a constituent changed
+	StageDraft         = Stage{8, "draft"}         // a case of a newly exploited vulnerability opened
 )
 
 func (t *tx) todo(s Stage, urgent bool, keys ...int64) error {
@@ -92,6 +93,24 @@ func (t *tx) take(stage Stage, n int, f func([]int64) error) (int, error) {
 		return 0, err
 	}
 	return len(ids), t.deleteTodo(ids)
+}
+
+// Pending are rows of a stage that works outside of a transaction, because it
+// writes by itself: what it did twice has to be the same as once. Done takes
+// the rows away.
+func (y *System) Pending(ctx context.Context, stage Stage, n int) (ids, keys []int64, err error) {
+	err = reader{y.s, ctx}.each("select id, key from todo where stage = ? order by urgent desc, id limit ?", []any{stage.k, n}, func(scan func(...any) error) error {
+		var id, key int64
+		err := scan(&id, &key)
+		ids, keys = append(ids, id), append(keys, key)
+		return err
+	})
+	return ids, distinctKeys(keys), err
+}
+
+// Done takes rows of the to-do table away.
+func (y *System) Done(ctx context.Context, ids []int64) error {
+	return y.s.update(ctx, func(t *tx) error { return t.deleteTodo(ids) })
 }
 
 func (t *tx) deleteTodo(ids []int64) error {

@@ -1,0 +1,393 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/compose"
+	"github.com/vedette-hub/vedette/store"
+)
+
+// recipient is who an edition is made for: it contains what this principal may
+// read and nothing else, by the same walls as every answer.
+func recipient(constituent string) vedette.Principal {
+	return vedette.Principal{Name: "edition:" + constituent, Roles: []vedette.Role{vedette.Viewer}, Constituents: []string{constituent}}
+}
+
+// alert gathers the edition of a constituent; false when it may not know of
+// anything that is affected.
+func (l *Line) alert(ctx context.Context, weakness, constituent string) (a compose.Alert, m vedette.Marking, ok bool, err error) {
+	sc, err := l.store.As(ctx, recipient(constituent))
+	if err != nil {
+		return a, m, false, err
+	}
+	j, err := l.join(ctx, sc, weakness)
+	if errors.Is(err, vedette.ErrNotFound) {
+		return a, m, false, nil // what it is, is above this reader
+	}
+	if err != nil {
+		return a, m, false, err
+	}
+	i := slices.IndexFunc(j.Constituents, func(c JoinConstituent) bool { return c.ID == constituent })
+	if i < 0 || len(j.Exploited) == 0 {
+		return a, m, false, nil
+	}
+	c := j.Constituents[i]
+	// the profile of the constituent is its own as well
+	m = j.marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(constituent)})
+	a = compose.Alert{Version: "1", Marking: m.String(), Constituent: compose.Constituent{ID: c.ID, Name: c.Name}, CVE: j.ID,
+		Title: cmp.Or(j.Title, j.ID), Summary: short(strings.Join(strings.Fields(j.Description), " "), 600), Decision: decisionOf(c)}
+	for _, x := range j.Exploited {
+		if x.Ended.IsZero() {
+			a.Exploited = append(a.Exploited, compose.Exploited{Source: x.Source, Since: x.Since, What: strings.TrimSuffix(x.Status+", "+strings.ReplaceAll(x.Signal, "_", " "), ", ")})
+		}
+	}
+	for _, x := range j.Actors {
+		a.Actors = append(a.Actors, compose.Actor{Name: x.Name, Source: x.Source})
+	}
+	for _, h := range c.Hosts {
+		a.Hosts = append(a.Hosts, compose.Host{Asset: h.Asset, Port: h.Port, Proto: h.Proto, Software: h.Software, Verdict: h.Verdict, Presence: h.Presence,
+			Why: h.Reasons, Fixed: h.Fixed, Seen: h.LastSeen, Check: h.Check})
+	}
+	a.Mitigation = mitigation(j, c)
+	for i, ref := range j.References {
+		if i < 12 {
+			a.References = append(a.References, ref.URL)
+		}
+	}
+	for _, s := range j.Sources {
+		a.Sources = append(a.Sources, compose.Source{Name: s.Name, Says: s.Says, Admiralty: s.Reliability, Marking: s.Marking})
+	}
+	a.Rate()
+	return a, m, true, nil
+}
+
+func decisionOf(c JoinConstituent) compose.Decision {
+	d := compose.Decision{Table: c.Decision.Table, Row: c.Decision.Row, Outcome: c.Decision.Outcome, Deadline: c.Deadline, Start: c.ClockStart, Asserted: c.Asserted, Observed: c.Observed, Forensic: c.Decision.Forensic}
+	if c.ClockStart.IsZero() {
+		d.Outcome = "nothing affected is there now: no clock runs"
+	}
+	for _, in := range c.Decision.Inputs {
+		text := in.Name + ": " + in.Value
+		if in.Assumed {
+			text += " (assumed)"
+		}
+		d.Inputs = append(d.Inputs, text+", "+in.Why)
+	}
+	return d
+}
+
+// mitigation is what to do, each with who says so: the version that fixes
+// first, then the vendor, then what lists require.
+func mitigation(j *Join, c JoinConstituent) (out []compose.Sourced) {
+	fixed := map[string]bool{}
+	for _, h := range c.Hosts {
+		if h.Fixed != "" && !fixed[h.Fixed] {
+			fixed[h.Fixed] = true
+			out = append(out, compose.Sourced{Text: "Update to " + h.Fixed + " or newer.", Source: "the affected range of the record"})
+		}
+	}
+	for _, s := range j.Solutions {
+		out = append(out, compose.Sourced{Text: short(s, 500), Source: "vendor, solution"})
+	}
+	for _, s := range j.Workarounds {
+		out = append(out, compose.Sourced{Text: short(s, 500), Source: "vendor, workaround"})
+	}
+	for _, x := range j.Exploited {
+		if x.Action != "" && x.Ended.IsZero() {
+			out = append(out, compose.Sourced{Text: short(x.Action, 500), Source: x.Source + ", required action"})
+		}
+	}
+	return out
+}
+
+// draft writes the alert of a vulnerability for constituents as a principal.
+func (l *Line) draft(ctx context.Context, p vedette.Principal, weakness string, constituents []string) (vedette.Publication, bool, error) {
+	var es []vedette.Edition
+	for _, c := range constituents {
+		a, m, ok, err := l.alert(ctx, weakness, c)
+		if err != nil {
+			return vedette.Publication{}, false, err
+		}
+		if !ok {
+			continue
+		}
+		body, err := json.Marshal(a)
+		if err != nil {
+			return vedette.Publication{}, false, err
+		}
+		es = append(es, vedette.Edition{Constituent: c, Level: string(a.Level), Marking: m, Body: body})
+	}
+	if len(es) == 0 {
+		return vedette.Publication{}, false, vedette.NotFound("nothing of %s is affected that its owner may be told of", weakness)
+	}
+	sc, err := l.store.As(ctx, p)
+	if err != nil {
+		return vedette.Publication{}, false, err
+	}
+	return sc.SaveDraft(ctx, kindAlert, weakness, es)
+}
+
+const kindAlert = "alert"
+
+// draftFor is how new an exploitation has to be for a draft of its own: the
+// first load of a list of years floods nobody.
+const draftFor = 30 * 24 * time.Hour
+
+// drafts writes the alerts of newly exploited vulnerabilities whose cases opened.
+func (l *Line) drafts(ctx context.Context) error {
+	if l.store == nil {
+		return nil
+	}
+	for {
+		ids, keys, err := l.sys.Pending(ctx, store.StageDraft, 500)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		found, err := l.sys.NewlyAsserted(ctx, keys, l.store.Now().Add(-draftFor).UnixMicro())
+		if err != nil {
+			return err
+		}
+		author := vedette.Principal{Name: vedette.LineAuthor, Roles: []vedette.Role{vedette.Lead, vedette.Analyst}}
+		for _, weakness := range sortedKeys(found) {
+			if _, _, err := l.draft(ctx, author, weakness, found[weakness]); err != nil && !errors.Is(err, vedette.ErrNotFound) {
+				return err
+			}
+		}
+		if err := l.sys.Done(ctx, ids); err != nil {
+			return err
+		}
+	}
+}
+
+type publicationDraft struct {
+	CVE         string   `arg:"" name:"cve" help:"The exploited vulnerability."`
+	Constituent []string `help:"Only for this constituent; for all with an open case otherwise." placeholder:"ID"`
+}
+
+// Help is shown by --help.
+func (publicationDraft) Help() string {
+	return "Examples:\n  vedette publication draft CVE-2026-90417\n  vedette publication draft CVE-2026-90417 --constituent alpha\n\nThe line drafts by itself when a vulnerability that is exploited for less than 30 days is found at a constituent. An edition holds what its constituent may read, and nothing else."
+}
+
+// Run drafts.
+func (c *publicationDraft) Run(r *run) error {
+	whom := c.Constituent
+	if len(whom) == 0 {
+		for f := (store.CaseFilter{Weakness: c.CVE, Limit: 500}); ; {
+			cs, next, err := r.sc.Cases(r.ctx, f)
+			if err != nil {
+				return err
+			}
+			for _, x := range cs {
+				whom = append(whom, x.Constituent)
+			}
+			if f.After = next; next == "" {
+				break
+			}
+		}
+	}
+	if len(whom) == 0 {
+		return vedette.NotFound("no open case of %s", c.CVE)
+	}
+	slices.Sort(whom)
+	p, changed, err := r.line.draft(r.ctx, r.p, c.CVE, slices.Compact(whom))
+	if err != nil {
+		return err
+	}
+	if !changed {
+		r.note("%s: nothing changed since the last draft", p.ID)
+	}
+	if err := r.drain(); err != nil {
+		return err
+	}
+	return r.print(publicationTable(p))
+}
+
+func publicationTable(ps ...vedette.Publication) *table {
+	t := &table{columns: []string{"id", "number", "kind", "weakness", "state", "version", "editions", "author", "drafted", "approver"}}
+	for _, p := range ps {
+		t.add(p, p.ID, orDash(p.Number), p.Kind, p.Weakness, string(p.State), strconv.Itoa(p.Version), strconv.Itoa(p.Editions), p.Author, stamp(p.Drafted), orDash(p.Approver))
+	}
+	return t
+}
+
+type publicationList struct {
+	State string `help:"Only in this state: draft, approved or withdrawn." placeholder:"STATE"`
+	Limit int    `help:"How many, at most; ${default} otherwise." default:"100" placeholder:"N"`
+}
+
+// Run lists publications.
+func (c *publicationList) Run(r *run) error {
+	ps, err := r.sc.Publications(r.ctx, vedette.PublicationState(c.State), max(1, min(c.Limit, 100_000)))
+	if err != nil {
+		return err
+	}
+	return r.print(publicationTable(ps...))
+}
+
+type publicationShow struct {
+	ID          string `arg:"" name:"id" help:"Publication, by id or number."`
+	Constituent string `help:"The edition of this constituent, as text." placeholder:"ID"`
+	Version     int    `help:"This version of it; the last otherwise." placeholder:"N"`
+	Form        string `help:"How to write the edition: md, html or json." default:"md" enum:"md,html,json"`
+}
+
+// Help is shown by --help.
+func (publicationShow) Help() string {
+	return "Examples:\n  vedette publication show TA-2026-001\n  vedette publication show TA-2026-001 --constituent alpha\n  vedette publication show P-0123456789 --constituent alpha --form html > alpha.html"
+}
+
+// Run shows.
+func (c *publicationShow) Run(r *run) error {
+	p, err := r.sc.Publication(r.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	es, err := r.sc.Editions(r.ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	if c.Constituent == "" {
+		t := &table{columns: []string{"publication", "constituent", "version", "state", "level", "marking", "drafted"}}
+		for _, e := range es {
+			t.add(e, cmp.Or(p.Number, p.ID), e.Constituent, strconv.Itoa(e.Version), string(e.State), e.Level, e.Marking.String(), stamp(e.Drafted))
+		}
+		return r.print(t)
+	}
+	for _, e := range slices.Backward(es) {
+		if e.Constituent == c.Constituent && (c.Version == 0 || e.Version == c.Version) {
+			a, err := editionOf(p, e)
+			if err != nil {
+				return err
+			}
+			return a.Write(r.out, compose.Form(c.Form))
+		}
+	}
+	return vedette.NotFound("edition of %s for %s", c.ID, c.Constituent)
+}
+
+// editionOf is a kept edition with the number that its publication has now.
+func editionOf(p vedette.Publication, e vedette.Edition) (a compose.Alert, err error) {
+	if err := json.NewDecoder(bytes.NewReader(e.Body)).Decode(&a); err != nil {
+		return a, err
+	}
+	a.Number, a.Version, a.Drafted = p.Number, strconv.Itoa(e.Version), e.Drafted
+	if e.State == vedette.PublicationDraft {
+		a.Number = ""
+	}
+	return a, nil
+}
+
+type publicationLint struct {
+	ID string `arg:"" name:"id" help:"Publication, by id or number."`
+}
+
+// Run checks.
+func (c *publicationLint) Run(r *run) error {
+	faults, err := r.lint(c.ID)
+	if err != nil {
+		return err
+	}
+	t := &table{columns: []string{"constituent", "where", "what", "stops"}}
+	for _, f := range faults {
+		stops := ""
+		if f.Stop {
+			stops, r.status = "yes", exitNo
+		}
+		t.add(f, f.Constituent, f.Where, f.What, stops)
+	}
+	return r.print(t)
+}
+
+type editionFault struct {
+	Constituent string `json:"constituent"`
+	compose.Fault
+}
+
+// lint checks the drafts of a publication: what must not go out stops it.
+func (r *run) lint(id string) ([]editionFault, error) {
+	p, err := r.sc.Publication(r.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	es, err := r.sc.Editions(r.ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	cs, err := r.sc.Constituents(r.ctx)
+	if err != nil {
+		return nil, err
+	}
+	var others []string
+	for _, c := range cs {
+		others = append(others, c.ID, c.Name)
+	}
+	var out []editionFault
+	for _, e := range es {
+		if e.State != vedette.PublicationDraft {
+			continue
+		}
+		a, err := editionOf(p, e)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range a.Check(others) {
+			out = append(out, editionFault{e.Constituent, f})
+		}
+	}
+	return out, nil
+}
+
+type publicationApprove struct {
+	ID     string `arg:"" name:"id" help:"Publication, by id."`
+	Series string `help:"The series that gives the number." default:"TA" placeholder:"PREFIX"`
+}
+
+// Help is shown by --help.
+func (publicationApprove) Help() string {
+	return "Examples:\n  vedette publication approve P-0123456789\n\nNobody approves his own text; what the line drafted, one lead approves."
+}
+
+// Run approves when nothing stops it.
+func (c *publicationApprove) Run(r *run) error {
+	faults, err := r.lint(c.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		if f.Stop {
+			return vedette.Refused("the edition for %s: %s", f.Constituent, f.What)
+		}
+	}
+	p, err := r.sc.Approve(r.ctx, c.ID, c.Series)
+	if err != nil {
+		return err
+	}
+	if err := r.drain(); err != nil {
+		return err
+	}
+	return r.print(publicationTable(p))
+}
+
+type publicationWithdraw struct {
+	ID     string `arg:"" name:"id" help:"Publication, by id or number."`
+	Reason string `help:"Why; it is recorded and shown." required:"" placeholder:"TEXT"`
+}
+
+// Run withdraws.
+func (c *publicationWithdraw) Run(r *run) error {
+	if err := r.sc.Withdraw(r.ctx, c.ID, c.Reason); err != nil {
+		return err
+	}
+	r.note("%s is withdrawn", c.ID)
+	return r.drain()
+}
