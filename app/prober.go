@@ -16,6 +16,7 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/probe"
 	"github.com/vedette-hub/vedette/read"
 	"github.com/vedette-hub/vedette/safe"
@@ -134,12 +135,16 @@ func (p *prober) work(ctx context.Context, part int64) error {
 	if as.Stopped != "" {
 		return nil // ended, or never to begin: the store knows
 	}
+	if !inHours(as.Part.Hours, p.now()) {
+		return job.Again(time.Minute) // the queue was longer than the night
+	}
 	w := &working{prober: p, as: as, part: part}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w.begin()
 	go w.watch(ctx, cancel)
 	env := p.env(w.bound, w.found)
+	env.LookUp = w.lookUp
 	err = probe.Look(ctx, env, as.Part, w.look)
 	stopped := ""
 	var stop errStopped
@@ -235,14 +240,28 @@ func (w *working) found(name string) {
 	}
 }
 
-func (w *working) refused(t vedette.Target, err error) {
-	var r *scope.Refused
-	if !errors.As(err, &r) {
-		return
+// lookUp says whether the scope, as it is now, lets a name be looked up.
+func (w *working) lookUp(name string) error {
+	err := w.rules.Load().Name(name, vedette.Passive)
+	if err != nil {
+		w.record(name, err)
 	}
+	return err
+}
+
+func (w *working) refused(t vedette.Target, err error) {
 	what := t.Addr.String()
 	if t.Name != "" {
 		what += " " + t.Name
+	}
+	w.record(what, err)
+}
+
+// record keeps what the scope refused.
+func (w *working) record(what string, err error) {
+	var r *scope.Refused
+	if !errors.As(err, &r) {
+		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

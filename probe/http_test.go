@@ -311,6 +311,7 @@ func TestHostileWeb(t *testing.T) {
 		{"negative length", speakRaw("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx"), true},
 		{"both lengths", speakRaw("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n"), false},
 		{"busy", speakRaw("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n"), true},
+		{"failing", speakRaw("HTTP/1.1 500 Internal Server Error\r\nServer: example\r\nConnection: close\r\n\r\n"), true},
 	}
 	for _, x := range tests {
 		t.Run(x.name, func(t *testing.T) {

@@ -105,6 +105,9 @@ func (l *looker) domains() {
 		return
 	}
 	each(namesAtOnce, l.part.Domains, func(d string) {
+		if !l.env.mayLookUp(d) {
+			return
+		}
 		a := l.asset(vedette.Asset{ID: d, Kind: vedette.NameAsset})
 		_, _ = a.run(DNS, Subject{Asset: a.asset}) // what is not answered gives no port; the part of the name itself tells of it
 	})
@@ -114,6 +117,9 @@ func (l *looker) domains() {
 // that their service records give.
 func (l *looker) names(names []string, only map[string][]uint16) {
 	each(namesAtOnce, names, func(n string) {
+		if !l.env.mayLookUp(n) {
+			return
+		}
 		a := l.asset(vedette.Asset{ID: n, Kind: vedette.NameAsset})
 		a.lookups()
 		if l.part.Class != vedette.Passive {
@@ -124,7 +130,7 @@ func (l *looker) names(names []string, only map[string][]uint16) {
 				ports = distinctPorts(append(ports, ParsePorts(l.part.Ports, "tcp")...))
 			}
 			each(portsAtOnce, ports, a.session)
-			a.gone = a.whole[resolvesCheck] && len(l.env.Net.Addresses(n)) == 0
+			a.gone = a.whole[resolvesCheck] && !a.resolves()
 		}
 		l.hand(a)
 	})
@@ -282,20 +288,34 @@ func (a *assetLook) lookups() {
 	}
 }
 
+// resolves says whether the look-ups gave the name an address, be it one that
+// nobody dials.
+func (a *assetLook) resolves() bool {
+	return slices.ContainsFunc(a.look.Observations, func(o vedette.Observation) bool { return o.Check == resolvesCheck })
+}
+
 // session opens a session to the name on a port, at the first of its addresses
-// that answers.
+// that answers. The port is closed when it is at all of them.
 func (a *assetLook) session(port uint16) {
 	addrs := a.l.env.Net.Addresses(a.asset.ID)
-	var last error
+	var closed, unsure error
+	if len(addrs) > addressesOf {
+		unsure = fmt.Errorf("the first %d of %d addresses do not answer", addressesOf, len(addrs))
+	}
 	for _, addr := range addrs[:min(len(addrs), addressesOf)] {
 		s := Subject{Asset: a.asset, Addr: addr, Port: port, Proto: "tcp"}
-		if last = a.identify(&s); last == nil {
+		switch err := a.identify(&s); {
+		case err == nil:
 			a.checks(s)
 			return
+		case errors.Is(err, ErrClosed):
+			closed = err
+		default:
+			unsure = err
 		}
 	}
 	if len(addrs) > 0 {
-		a.failed(Subject{Port: port, Proto: "tcp"}, last)
+		a.failed(Subject{Port: port, Proto: "tcp"}, cmp.Or(unsure, closed))
 	}
 }
 

@@ -211,13 +211,16 @@ func (l *policyLook) fetch(ctx context.Context, host string, addrs []netip.Addr)
 }
 
 func (l *policyLook) from(ctx context.Context, t vedette.Target) (text, wrong string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.env.Timeout)
-	defer cancel()
-	c, err := l.env.Net.Dial(ctx, t)
+	if err := l.env.Net.Request(ctx, t.Addr.Addr()); err != nil {
+		return "", "", err
+	}
+	c, err := l.env.Net.DialWithin(ctx, t, l.env.Timeout)
 	if err != nil {
 		return "", "", err
 	}
 	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, l.env.Timeout)
+	defer cancel()
 	if err := c.SetDeadline(time.Now().Add(l.env.Timeout)); err != nil {
 		return "", "", err
 	}

@@ -80,8 +80,13 @@ type Env struct {
 	// certificate. The plan decides whether they are looked at: nothing a host
 	// says widens the scope.
 	Found func(name string)
-	Nmap  string // path of an nmap to ask where our own checks find no software; "" for none
+	// LookUp says whether the scope still lets a name be looked up; nil is always.
+	LookUp func(name string) error
+	Nmap   string // path of an nmap to ask where our own checks find no software; "" for none
 }
+
+// mayLookUp says whether the scope lets a name be looked up now.
+func (e *Env) mayLookUp(name string) bool { return e.LookUp == nil || e.LookUp(name) == nil }
 
 // Dial opens a connection to the subject's port, with the time of one step to live.
 func (e *Env) Dial(ctx context.Context, s Subject, class vedette.CheckClass) (net.Conn, error) {

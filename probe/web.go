@@ -234,11 +234,10 @@ type errUnfit int
 
 func (e errUnfit) Error() string { return "the server answers " + strconv.Itoa(int(e)) }
 
-// unfit says whether a status is one of a server that is busy, or of a gateway
-// that does not reach it (RFC 9110 §15.6, RFC 6585 §4).
+// unfit says whether a status is one of a server that is busy or fails, or of a
+// gateway that does not reach it (RFC 9110 §15.6, RFC 6585 §4).
 func (p *page) unfit() error {
-	switch p.status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	if p.status == http.StatusTooManyRequests || p.status >= 500 {
 		return errUnfit(p.status)
 	}
 	return nil

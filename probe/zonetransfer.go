@@ -111,9 +111,7 @@ func nameServers(ctx context.Context, r *Resolver, zone string) ([]netip.Addr, e
 // transfer asks one server. That it declines is an answer.
 func transfer(ctx context.Context, env *Env, zone string, to netip.AddrPort) (transferred, error) {
 	t := transferred{server: to.Addr().String()}
-	ctx, cancel := context.WithTimeout(ctx, env.Timeout)
-	defer cancel()
-	c, err := env.Net.Dial(ctx, vedette.Target{Network: "tcp", Addr: to, Class: vedette.Active})
+	c, err := env.Net.DialWithin(ctx, vedette.Target{Network: "tcp", Addr: to, Class: vedette.Active}, env.Timeout)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return t, nil // closed: it hands nothing out
 	}
