@@ -93,16 +93,22 @@ func (s ScopeEntry) Valid(at time.Time) bool {
 	return err == nil && at.Before(last.AddDate(0, 0, 1))
 }
 
-// Prefix is the network of a CIDR entry; a bare address is its own network.
+// Prefix is the network of a CIDR entry; a bare address is its own network, and
+// IPv4-mapped addresses (RFC 4291 §2.5.5.2) are the IPv4 addresses they stand for.
 func (s ScopeEntry) Prefix() (netip.Prefix, bool) {
 	if s.CIDR == "" {
 		return netip.Prefix{}, false
 	}
-	if p, err := netip.ParsePrefix(s.CIDR); err == nil {
-		return p.Masked(), true
+	p, err := netip.ParsePrefix(s.CIDR)
+	if err != nil {
+		a, err := netip.ParseAddr(s.CIDR)
+		if err != nil {
+			return netip.Prefix{}, false
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
 	}
-	if a, err := netip.ParseAddr(s.CIDR); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), true
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
-	return netip.Prefix{}, false
+	return p.Masked(), true
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/mail"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,8 +151,20 @@ func checkScope(s vedette.ScopeEntry, exclusion bool) error {
 			return fmt.Errorf("cidr: %q has bits set behind its length; did you mean %s?", s.CIDR, p.Masked())
 		}
 	}
-	if s.URL != "" && HostOf(s.URL) == "" {
-		return fmt.Errorf("url: %q has no host", s.URL)
+	if s.URL != "" {
+		u, err := url.Parse(s.URL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+			return fmt.Errorf("url: %q is no URL of HTTP", s.URL)
+		}
+		a, err := vedette.ParseAsset(u.Hostname())
+		switch {
+		case err != nil:
+			return fmt.Errorf("url: %q has no host", s.URL)
+		case a.Kind != vedette.NameAsset:
+			return fmt.Errorf("url: %q is of an address: name that by cidr", s.URL)
+		case HostOf(s.URL) != a.ID:
+			return fmt.Errorf("url: write the host of %q as %s", s.URL, a.ID)
+		}
 	}
 	if exclusion {
 		return nil

@@ -230,11 +230,20 @@ func (r *Rules) Consented(name string, class vedette.CheckClass) bool {
 	})
 }
 
-// shared is the address space between a provider and its customers (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// local are networks whose addresses mean another host on every network, beside
+// the private ones: "this network" (RFC 1122 §3.2.1.3), what a provider shares
+// with its customers (RFC 6598), protocol assignments, where clouds keep their
+// metadata too (RFC 6890), benchmarks (RFC 2544), what is reserved (RFC 1112
+// §4), and the old site-local addresses (RFC 3879).
+var local = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fec0::/10"),
+}
 
 // inside says whether an address means another host on every network.
-func inside(a netip.Addr) bool { return a.IsPrivate() || shared.Contains(a) }
+func inside(a netip.Addr) bool {
+	return a.IsPrivate() || slices.ContainsFunc(local, func(p netip.Prefix) bool { return p.Contains(a) })
+}
 
 // holdsName says whether an entry holds a name: a domain, with what is below it
 // when it says so, or the host of a URL.

@@ -80,6 +80,10 @@ func TestDecide(t *testing.T) {
 		{"an intrusive check of a name", with(session("192.0.2.1:25", "www.alpha.example"), func(x *vedette.Target) { x.Class = vedette.Intrusive }), RuleClass},
 		{"a name that resolves inside", session("10.9.9.9:80", "www.alpha.example"), RulePrivate},
 		{"a name that resolves to a provider's space", session("100.64.0.1:80", "www.alpha.example"), RulePrivate},
+		{"a name that resolves to metadata of a cloud", session("192.0.0.192:80", "www.alpha.example"), RulePrivate},
+		{"a name that resolves to benchmarks", session("198.18.0.1:80", "www.alpha.example"), RulePrivate},
+		{"a name that resolves to this network", session("0.0.0.1:80", "www.alpha.example"), RulePrivate},
+		{"a name that resolves to a site-local address", session("[fec0::1]:80", "www.alpha.example"), RulePrivate},
 		{"a name at an authorised private address", session("10.1.2.3:80", "www.alpha.example"), ""},
 		{"a passive name", session("192.0.2.1:443", "quiet.example"), RuleClass},
 		{"any port of a consented name", with(session("192.0.2.1:22", "hosted.example"), func(x *vedette.Target) { x.Service = false }), ""},
@@ -239,4 +243,21 @@ func randomTarget(r *rand.Rand) vedette.Target {
 		t.Name, t.Resolved, t.Service = pick(r, domains...), r.IntN(4) > 0, r.IntN(4) > 0
 	}
 	return t
+}
+
+// TestMappedNetworks: a network in the IPv4-mapped form is the IPv4 network,
+// also where it is to keep us out.
+func TestMappedNetworks(t *testing.T) {
+	at := func(a string) vedette.Target {
+		return vedette.Target{Network: "tcp", Addr: netip.MustParseAddrPort(a), Class: vedette.Active}
+	}
+	c := vedette.Constituent{ID: "alpha", Scope: []vedette.ScopeEntry{{CIDR: "::ffff:198.51.100.0/120", Document: "d", Classes: []vedette.CheckClass{vedette.Active}}},
+		Exclude: []vedette.ScopeEntry{{CIDR: "::ffff:198.51.100.128/121"}}}
+	r := rulesAt(false, c, vedette.OptOut{What: "::ffff:198.51.100.7", Reason: "asked"}, vedette.OptOut{What: "::ffff:198.51.100.16/124", Reason: "asked"})
+	for a, rule := range map[string]string{"198.51.100.1:22": "", "198.51.100.129:22": RuleExcluded, "198.51.100.7:22": RuleOptOut, "198.51.100.17:22": RuleOptOut, "[::ffff:198.51.100.7]:22": RuleOptOut} {
+		var no *Refused
+		if err := r.Decide(at(a)); (err != nil) != (rule != "") || errors.As(err, &no) && no.Rule != rule {
+			t.Errorf("%s: %v, want %q", a, err, rule)
+		}
+	}
 }

@@ -57,6 +57,10 @@ func TestReadFile(t *testing.T) {
 		{"two scopes in one", "constituents: [{id: a, name: A, scope: [{domain: a.example, cidr: 192.0.2.0/24, authorised_by: x, document: y}]}]", "exactly one"},
 		{"nobody authorised", "constituents: [{id: a, name: A, scope: [{domain: a.example}]}]", "authorised_by"},
 		{"a day that is none", "constituents: [{id: a, name: A, scope: [{domain: a.example, authorised_by: x, document: y, valid_until: 2030-02-31}]}]", "YYYY-MM-DD"},
+		{"an exclusion that excludes nothing", "constituents: [{id: a, name: A, exclude: [{url: 'https://192.0.2.7/admin'}]}]", "cidr"},
+		{"a host that runs on", "constituents: [{id: a, name: A, exclude: [{url: 'https://a.example?x/y'}]}]", "a.example"},
+		{"no HTTP", "constituents: [{id: a, name: A, exclude: [{url: 'a.example/admin'}]}]", "URL of HTTP"},
+		{"a password", "constituents: [{id: a, name: A, exclude: [{url: 'https://u:p@a.example/'}]}]", "URL of HTTP"},
 		{"contact", "constituents: [{id: a, name: A, contacts: [{role: boss, name: X, email: x@a.example}]}]", "contacts[0].role"},
 	} {
 		_, err := ReadFile(strings.NewReader(c.text))
