@@ -513,7 +513,11 @@ func (h *hub) more(ctx context.Context, part int64, as vedette.Assignment, found
 	}
 	in := survey.Input{Constituent: as.Constituent, Class: as.Part.Furthest, Ports: as.Part.Ports, Owner: scope.NewMap(cs).Owner,
 		Rules: scope.NewRules(as.Constituent, as.OptOuts, as.Lab, h.store.Now)}
-	return survey.More(in, found, planned), nil
+	parts := survey.More(in, found, planned)
+	for i := range parts {
+		parts[i].Hours = as.Part.Hours
+	}
+	return parts, nil
 }
 
 // planInput is what a plan of a constituent starts from.
