@@ -52,6 +52,10 @@ var house = map[string]room{
 	"survey":    {knows: thinking, tests: []string{"scope"}},
 	"compose":   {knows: thinking},
 
+	// out: to people and machines
+	"deliver":  {knows: []string{".", "policy"}, tests: everyone},
+	"face/web": {knows: []string{".", "policy"}, tests: everyone},
+
 	// under
 	"policy":          {knows: nouns},
 	"config":          {knows: nouns},

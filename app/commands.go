@@ -37,6 +37,8 @@ type Commands struct {
 		Show     publicationShow     `cmd:"" help:"Show the editions of a publication, or one of them as text, HTML or JSON."`
 		Lint     publicationLint     `cmd:"" help:"Check the drafts of a publication; exit 1 when one must not go out."`
 		Approve  publicationApprove  `cmd:"" help:"Approve a draft: it gets its number, and constituents may read their editions."`
+		Publish  publicationPublish  `cmd:"" help:"Send an approved publication to the contacts of its constituents, each once."`
+		Receipts publicationReceipts `cmd:"" help:"Show what was sent to whom, and who acknowledged."`
 		Withdraw publicationWithdraw `cmd:"" help:"Take a publication back, with the reason."`
 	} `cmd:"" help:"Alerts, with an edition for each constituent."`
 	Asset struct {

@@ -42,6 +42,7 @@ type hub struct {
 	line   *Line
 	conf   config.Survey
 	prober *prober
+	post   *postman // nil without a relay
 	jobs   *job.Jobs
 	log    *slog.Logger
 	lab    bool
@@ -191,6 +192,11 @@ func (h *hub) pass(ctx context.Context) error {
 	}
 	if err := h.dispatch(ctx); err != nil {
 		return fmt.Errorf("dispatch: %w", err)
+	}
+	if h.post != nil {
+		if err := h.post.deliver(ctx, h.store.Now()); err != nil {
+			return fmt.Errorf("delivery: %w", err)
+		}
 	}
 	return nil
 }
@@ -390,6 +396,9 @@ func (h *hub) take(ctx context.Context, o store.Observed) error {
 	as, err := h.sys.Assignment(ctx, o.Part)
 	if err != nil {
 		return err
+	}
+	if as.Part.Survey == "" { // nobody may keep what was seen of a constituent that left
+		return h.sys.EndPart(ctx, o, store.Ended{Stopped: as.Stopped})
 	}
 	if o.Size > store.MaxObserved {
 		return h.sys.EndPart(ctx, o, store.Ended{Trouble: fmt.Sprintf("the document has %d bytes; the most is %d", o.Size, store.MaxObserved)})

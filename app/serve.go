@@ -47,6 +47,7 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.post = newPostman(h.sys, conf.Mail, h.lab)
 	jc := r.jobConfig()
 	if jc.URL != "" {
 		if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
@@ -80,7 +81,8 @@ func (r *run) workHere() (*hub, error) {
 }
 
 type serveCmd struct {
-	NoProbe bool `help:"Work no parts of surveys here: workers do."`
+	NoProbe bool   `help:"Work no parts of surveys here: workers do."`
+	Listen  string `help:"Where the pages listen; none when empty." placeholder:"127.0.0.1:8080"`
 }
 
 // Help is shown by --help.
@@ -98,6 +100,13 @@ func (c *serveCmd) Run(r *run) error {
 	h, err := r.startHub(log, queues)
 	if err != nil {
 		return err
+	}
+	if c.Listen != "" {
+		at, err := h.listen(r.ctx, c.Listen)
+		if err != nil {
+			return errors.Join(err, h.stop(context.WithoutCancel(r.ctx)))
+		}
+		log.Info("pages", "address", at.String())
 	}
 	log.Info("serving", "store", r.store.Engine(), "lab", h.lab, "probes", !c.NoProbe)
 	<-r.ctx.Done()

@@ -101,7 +101,10 @@ var methods = map[string]reading{
 	"Editions": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Editions, append(slices.Clone(x.publications), "P-0000000000"))
 	},
-	"SaveDraft": nil, "Approve": nil, "Withdraw": nil,
+	"Deliveries": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Deliveries, append(slices.Clone(x.publications), "P-0000000000"))
+	},
+	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
@@ -291,6 +294,7 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			return err
 		}},
 		"RevokeToken":       {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"Publish":           {"publication publish", func() error { _, err := sc.Publish(ctx, "P-0000000000", told); return err }},
 		"SaveDraft":         {"publication draft", func() error { _, _, err := sc.SaveDraft(ctx, "alert", "CVE-2026-1001", nil); return err }},
 		"Approve":           {"publication approve", func() error { _, err := sc.Approve(ctx, "P-0000000000", "TA"); return err }},
 		"Withdraw":          {"publication withdraw", func() error { return sc.Withdraw(ctx, "P-0000000000", "r") }},

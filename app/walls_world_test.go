@@ -144,7 +144,30 @@ func wallsWorld(t testing.TB, place string, others bool) *world {
 		w.do(&userAdd{Name: "canaryb.user", Role: []string{"viewer"}, Constituent: []string{"canaryb"}})
 		w.do(&tokenAdd{Name: "canaryb.token", User: "canaryb.user", Role: "api", Days: 300})
 	}
+	w.published()
 	return w
+}
+
+// published approves what the line drafted, and puts the mails into the outbox.
+func (w *world) published() {
+	w.t.Helper()
+	ctx := context.Background()
+	sc := w.run(otherLead).sc
+	ps, err := sc.Publications(ctx, "", 10)
+	if err != nil || len(ps) == 0 {
+		w.t.Fatal(ps, err)
+	}
+	for _, p := range ps {
+		if _, err := sc.Approve(ctx, p.ID, "TA"); err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := sc.Publish(ctx, p.ID, told); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := NewLine(w.store).Drain(ctx); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // surveyed is a survey of a constituent with all that it leaves: parts, what

@@ -26,6 +26,16 @@ import (
 // Config is the file. The tag about is what Describe prints.
 type Config struct {
 	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
+	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
+}
+
+// Mail is how mails are sent.
+type Mail struct {
+	Relay   string   `yaml:"relay" json:"relay" about:"SMTP relay as host:port; without one what is owed waits"`
+	From    string   `yaml:"from" json:"from" about:"address of the hub; answers go there"`
+	TLS     string   `yaml:"tls" json:"tls" about:"starttls (required), tls from the first byte, or none for a relay on this machine; starttls when empty"`
+	Base    string   `yaml:"base" json:"base" about:"address of the pages in links, as https://hub.example"`
+	Timeout Duration `yaml:"timeout" json:"timeout" about:"of one mail, as 20s; 20s when empty"`
 }
 
 // Survey is how constituents are looked at.
@@ -116,7 +126,7 @@ func (c Config) check() error {
 			return vedette.Invalid("survey.resolvers[%d]: %q is not address:port", i, r)
 		}
 	}
-	if err := checkPorts(s.Ports); err != nil {
+	if err := CheckPorts(s.Ports); err != nil {
 		return vedette.Invalid("survey.ports: %w", err)
 	}
 	for name, v := range map[string]float64{"connects": s.Connects, "requests": s.Requests, "per_network": s.PerNetwork, "per_constituent": s.PerConstituent, "parts": float64(s.Parts)} {
@@ -124,11 +134,31 @@ func (c Config) check() error {
 			return vedette.Invalid("survey.%s: %v is negative", name, v)
 		}
 	}
-	return nil
+	return c.Mail.check()
 }
 
-// checkPorts checks "tcp:22,8000-8100 udp:53".
-func checkPorts(text string) error {
+func (m Mail) check() error {
+	if m.Relay == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(m.Relay); err != nil || port == "" {
+		return vedette.Invalid("mail.relay: %q is not host:port", m.Relay)
+	}
+	if a, err := mail.ParseAddress(m.From); err != nil || a.Address != m.From {
+		return vedette.Invalid("mail.from: %q is not a mail address", m.From)
+	}
+	if u, err := url.Parse(m.Base); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return vedette.Invalid("mail.base: %q is not the address of the pages", m.Base)
+	}
+	switch m.TLS {
+	case "", "starttls", "tls", "none":
+		return nil
+	}
+	return vedette.Invalid("mail.tls: %q is not starttls, tls or none", m.TLS)
+}
+
+// CheckPorts checks a list of ports, "tcp:22,8000-8100 udp:53".
+func CheckPorts(text string) error {
 	for _, part := range strings.Fields(text) {
 		proto, list, ok := strings.Cut(part, ":")
 		if !ok || proto != "tcp" && proto != "udp" {

@@ -9,7 +9,7 @@ import (
 
 func TestRead(t *testing.T) {
 	c, err := Read(strings.NewReader("survey:\n  contact: csirt@hub.example\n  resolvers: [\"127.0.0.53:53\", \"[::1]:53\"]\n  ports: \"tcp:22,80-81 udp:53\"\n  connects: 2.5\n  timeout: 3s\n"))
-	want := Config{Survey{Contact: "csirt@hub.example", Resolvers: []string{"127.0.0.53:53", "[::1]:53"}, Ports: "tcp:22,80-81 udp:53", Connects: 2.5, Timeout: Duration(3 * time.Second)}}
+	want := Config{Survey: Survey{Contact: "csirt@hub.example", Resolvers: []string{"127.0.0.53:53", "[::1]:53"}, Ports: "tcp:22,80-81 udp:53", Connects: 2.5, Timeout: Duration(3 * time.Second)}}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -56,7 +56,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("survey:\n  ports: \"tcp:1-2\"\n")
 	f.Add("a: &a [*a]\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if c, err := Read(strings.NewReader(text)); err == nil && checkPorts(c.Survey.Ports) != nil {
+		if c, err := Read(strings.NewReader(text)); err == nil && CheckPorts(c.Survey.Ports) != nil {
 			t.Error("ports that are none")
 		}
 	})

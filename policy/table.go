@@ -47,6 +47,8 @@ var Table = []Row{
 	{"publication show", exposure, "staff: all they may read; constituents: what was approved for them", false},
 	{"publication lint", []vedette.Role{vedette.Analyst, vedette.Lead}, "", true},
 	{"publication approve", []vedette.Role{vedette.Lead}, "never one's own text", true},
+	{"publication publish", []vedette.Role{vedette.Lead}, "sends", true},
+	{"publication receipts", exposure, "of the editions the reader sees", false},
 	{"publication withdraw", []vedette.Role{vedette.Lead}, "", true},
 	{"case list", exposure, "own, as far as its findings are seen", false},
 	{"case show", exposure, "own, as far as its findings are seen", false},
