@@ -16,6 +16,7 @@ import (
 	"github.com/vedette-hub/vedette/lab"
 	"github.com/vedette-hub/vedette/scope"
 	"github.com/vedette-hub/vedette/store"
+	"github.com/vedette-hub/vedette/survey"
 )
 
 // labWorld is a world over a lab's internet that really runs on loopback.
@@ -195,4 +196,9 @@ func decode[T any](t testing.TB, text string) T {
 		t.Fatalf("%v in %s", err, text)
 	}
 	return v
+}
+
+// retestParts look at the place of a finding again.
+func retestParts(in survey.Input, f vedette.Finding) []vedette.Part {
+	return survey.Retest(in, []vedette.Place{{Asset: f.Asset, Port: f.Port, Proto: f.Proto}})
 }
