@@ -35,8 +35,14 @@ func newInbox(t *testing.T, place string) *inbox {
 // part asks for a survey of one address and returns its part.
 func (in *inbox) part() (survey vedette.Survey, key int64) {
 	in.t.Helper()
+	return in.asked(vedette.FullSurvey)
+}
+
+// asked is part of a survey of any kind.
+func (in *inbox) asked(kind vedette.SurveyKind) (survey vedette.Survey, key int64) {
+	in.t.Helper()
 	r := in.run(vedette.Local())
-	s, err := r.sc.AddSurvey(r.ctx, vedette.Survey{Constituent: "alder", Kind: vedette.FullSurvey}, []vedette.Part{{Class: vedette.Active, Addresses: []string{"192.0.2.10"}, Ports: "tcp:22"}}, nil)
+	s, err := r.sc.AddSurvey(r.ctx, vedette.Survey{Constituent: "alder", Kind: kind}, []vedette.Part{{Class: vedette.Active, Addresses: []string{"192.0.2.10"}, Ports: "tcp:22"}}, nil)
 	if err != nil {
 		in.t.Fatal(err)
 	}

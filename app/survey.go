@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/probe"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
@@ -60,8 +61,11 @@ func (c *surveyRun) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	sys := r.store.System()
-	in, err := planInput(r.ctx, r.sc, sys, c.Constituent, vedette.CheckClass(c.Class), cmp.Or(c.Ports, conf.Survey.Ports))
+	ports, err := portsOf(c.Ports, conf.Survey.Ports)
+	if err != nil {
+		return err
+	}
+	in, err := planInput(r.ctx, r.sc, r.store.System(), c.Constituent, vedette.CheckClass(c.Class), ports)
 	if err != nil {
 		return err
 	}
@@ -85,6 +89,17 @@ func (c *surveyRun) Run(r *run) error {
 		return err
 	}
 	return r.finishSurvey(s, c.Detach)
+}
+
+// portsOf is what to scan: as the command says, or the configuration.
+func portsOf(said, configured string) (string, error) {
+	if said == "" {
+		return configured, nil
+	}
+	if err := config.CheckPorts(said); err != nil {
+		return "", fmt.Errorf("%w: --ports: %w", errUsage, err)
+	}
+	return said, nil
 }
 
 func (r *run) printPlan(plan survey.Plan) error {
@@ -115,8 +130,8 @@ func (r *run) maySurvey(c vedette.Constituent, contact string, yes bool) error {
 	if contact == "" && !lab {
 		return vedette.Refused("survey.contact is missing in the configuration: those we look at must be able to ask who we are")
 	}
-	before, err := r.sc.Surveys(r.ctx, c.ID, 1)
-	if err != nil || len(before) > 0 || yes {
+	before, err := r.sc.Surveyed(r.ctx, c.ID)
+	if err != nil || before || yes {
 		return err
 	}
 	fmt.Fprintf(r.errs, "This is the first survey of %s (%s). What authorises it:\n", c.ID, plain(c.Name))
@@ -180,10 +195,18 @@ func (r *run) workSurvey(s vedette.Survey) (v store.SurveyView, err error) {
 	if err != nil {
 		return v, err
 	}
-	if h == nil {
+	switch {
+	case h == nil && store.IsURL(r.place()):
+		r.note("%s waits for `vedette serve` and its workers", s.ID)
+	case h == nil:
 		r.note("%s: another process works it", s.ID)
 	}
-	v, err = r.await(s.ID)
+	v, err = r.await(s.ID, func() error {
+		if h == nil { // the other may have ended
+			h, err = r.workHere()
+		}
+		return err
+	})
 	if h != nil {
 		err = errors.Join(err, h.stop(context.WithoutCancel(r.ctx)))
 	}
@@ -194,15 +217,24 @@ func (r *run) workSurvey(s vedette.Survey) (v store.SurveyView, err error) {
 	return v, r.drain()
 }
 
-// await shows how far a survey is until it ended.
-func (r *run) await(id string) (store.SurveyView, error) {
+// lookAgain is how often who waits for another process looks whether it is there.
+const lookAgain = 3 * time.Second
+
+// await shows how far a survey is until it ended; now and then it calls again.
+func (r *run) await(id string, again func() error) (store.SurveyView, error) {
 	defer r.progress("")
-	for {
+	for next := time.Now().Add(lookAgain); ; {
 		v, err := r.sc.Survey(r.ctx, id)
 		if err != nil || !v.Ended.IsZero() {
 			return v, err
 		}
 		r.progress("%s: %d of %d parts, %d assets, %d connections", id, v.Done, v.Parts, v.Looks, v.Sent)
+		if time.Now().After(next) {
+			if err := again(); err != nil {
+				return v, err
+			}
+			next = time.Now().Add(lookAgain)
+		}
 		select {
 		case <-r.ctx.Done():
 			return v, r.ctx.Err()
@@ -263,11 +295,15 @@ func (c *surveyHost) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	id, _, _ := own(a.ID)
-	if id == "" {
-		return vedette.NotFound("%s is in nobody's scope", a.ID)
+	ports, err := portsOf(c.Ports, conf.Survey.Ports)
+	if err != nil {
+		return err
 	}
-	in, err := planInput(r.ctx, r.sc, r.store.System(), id, vedette.Active, cmp.Or(c.Ports, conf.Survey.Ports))
+	id, _, _ := own(a.ID)
+	in, err := planInput(r.ctx, r.sc, r.store.System(), id, vedette.Active, ports)
+	if id == "" || errors.Is(err, vedette.ErrNotFound) { // another's is as nobody's
+		return vedette.NotFound("%s is in no scope that you may survey", a.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -505,11 +541,14 @@ func (c *scheduleSet) Run(r *run) error {
 			return fmt.Errorf("%w: %w", errUsage, err)
 		}
 	}
-	before, err := r.sc.Surveys(r.ctx, c.Constituent, 1)
+	if _, err := r.sc.Constituent(r.ctx, c.Constituent); err != nil {
+		return err
+	}
+	before, err := r.sc.Surveyed(r.ctx, c.Constituent)
 	if err != nil {
 		return err
 	}
-	if len(before) == 0 && c.Every > 0 {
+	if !before && c.Every > 0 {
 		return vedette.Refused("run the first survey of %s by hand: it shows what authorises it", c.Constituent)
 	}
 	if err := r.sc.SetSchedule(r.ctx, vedette.Schedule{Constituent: c.Constituent, Class: vedette.CheckClass(c.Class), Every: c.Every, Hours: c.Hours, Next: r.store.Now().Add(c.Every)}); err != nil {
@@ -536,6 +575,7 @@ func (scheduleList) Run(r *run) error {
 type findingRetest struct {
 	ID     string `arg:"" name:"id" help:"Finding, as list shows it."`
 	Detach bool   `help:"Do not wait for the end."`
+	Yes    bool   `help:"Do not ask where no survey of the constituent was run before."`
 }
 
 // Help is shown by --help.
@@ -563,7 +603,7 @@ func (c *findingRetest) Run(r *run) error {
 	if in.Class, err = retestClass(in.Rules, f); err != nil {
 		return err
 	}
-	if err := r.maySurvey(in.Constituent, conf.Survey.Contact, true); err != nil {
+	if err := r.maySurvey(in.Constituent, conf.Survey.Contact, c.Yes); err != nil {
 		return err
 	}
 	parts := survey.Retest(in, []vedette.Place{{Asset: f.Asset, Port: f.Port, Proto: f.Proto}})

@@ -76,6 +76,7 @@ var methods = map[string]reading{
 	"Ranges":     each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Ranges(ctx, id)) }, wallsIDs...),
 	"EPSS":       each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.EPSS(ctx, id)) }, wallsIDs...),
 	"Surveys":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveys(ctx, id, 100)) }, "", "alpha", "canaryb"),
+	"Surveyed":   each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveyed(ctx, id)) }, "alpha", "canaryb"),
 	"Survey": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Survey, append(slices.Clone(x.surveys), "S-0000000000"))
 	},

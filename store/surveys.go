@@ -136,6 +136,14 @@ func (sc *Scoped) Surveys(ctx context.Context, constituent string, limit int) ([
 	return out, err
 }
 
+// Surveyed says whether a person ever began a survey of a constituent: then what
+// authorises it was shown to somebody. A retest or what the hub began is none.
+func (sc *Scoped) Surveyed(ctx context.Context, constituent string) (bool, error) {
+	var n int
+	return one(sc.reader(ctx), "select 1 from surveys s join constituents c on c.k = s.constituent_k where c.id = ? and s.kind = ? and "+sc.own("s.constituent_k")+" and "+sc.seen("s.mark_k")+" limit 1",
+		[]any{constituent, string(vedette.FullSurvey)}, &n)
+}
+
 // SurveyView is one survey with what became of its parts.
 type SurveyView struct {
 	vedette.Survey
