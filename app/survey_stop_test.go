@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,12 +333,12 @@ func TestABlindProbeStops(t *testing.T) {
 // blindDesk tells once what there is to do, and then nothing.
 type blindDesk struct {
 	*store.System
-	asked int
+	asked atomic.Int64
 	ask   func(context.Context) error
 }
 
 func (d *blindDesk) Assignment(ctx context.Context, part int64) (vedette.Assignment, error) {
-	if d.asked++; d.asked > 1 {
+	if d.asked.Add(1) > 1 {
 		return vedette.Assignment{}, d.ask(ctx)
 	}
 	return d.System.Assignment(ctx, part)
