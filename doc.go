@@ -8,8 +8,8 @@
 // findings, findings become cases, cases become publications, publications are
 // delivered, delivery and repair are verified.
 //
-// Today the code goes as far as findings, and answers the question that all of
-// it is for:
+// The code goes the whole way, thin in places (docs/life-of-an-alert.md says
+// where), and answers the question that all of it is for:
 //
 //	vedette cve show CVE-2026-90417
 //
@@ -52,6 +52,9 @@
 // vulnerability and gives its reasons. triage finds the row of a decision table
 // and keeps every input. scope finds whose an asset is, and its Rules decide
 // what may be touched. survey plans what a run looks at.
+//
+// What goes out: compose turns what is known into publications, deliver brings
+// what is owed, face/web has the pages.
 //
 // Under them lie policy, which decides who may read and do what, store, which
 // has all SQL, once, for SQLite and PostgreSQL, job, which runs work later on

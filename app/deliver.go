@@ -3,6 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -76,7 +78,13 @@ Acknowledge, and say so to those who have to act:
 This mail was written by a program. Answers reach the team at %s.
 `, o.Number, o.Version, o.Level, strings.TrimSuffix(p.conf.Base, "/"), o.Token, p.conf.From)
 	return deliver.Message{To: o.Contact, Subject: fmt.Sprintf("[%s] Threat alert, level %s", o.Number, o.Level), Text: text,
-		ID: fmt.Sprintf("delivery-%d-%s@%s", o.Key, o.Token[:12], domain), Date: now}
+		ID: messageID(o, domain), Date: now}
+}
+
+// messageID is the same for every try, and tells nothing of the link.
+func messageID(o store.Owed, domain string) string {
+	h := sha256.Sum256([]byte("message " + o.Token))
+	return hex.EncodeToString(h[:12]) + "@" + domain
 }
 
 // receipts are the links of mails, for the page behind them.
