@@ -474,6 +474,9 @@ func (optoutAdd) Help() string {
 
 // Run keeps the opt-out.
 func (c *optoutAdd) Run(r *run) error {
+	if strings.TrimSpace(c.Reason) == "" { // without one the store would take the opt-out away
+		return fmt.Errorf("%w: --reason says who asked, and why", errUsage)
+	}
 	if _, ok := (vedette.ScopeEntry{CIDR: c.What}).Prefix(); !ok {
 		a, err := vedette.ParseAsset(c.What)
 		if err != nil {

@@ -115,3 +115,18 @@ func TestWaitForAnother(t *testing.T) {
 		t.Errorf("it does not say whom it waits for: %s", said)
 	}
 }
+
+// TestOptOutNeedsAReason: an opt-out without a reason does not take away the one
+// that is there.
+func TestOptOutNeedsAReason(t *testing.T) {
+	in := newInbox(t, t.TempDir())
+	in.do(&optoutAdd{What: "192.0.2.7", Reason: "ticket 4711"})
+	for _, reason := range []string{"", " "} {
+		if err := (&optoutAdd{What: "192.0.2.7", Reason: reason}).Run(in.run(vedette.Local())); !errors.Is(err, errUsage) {
+			t.Errorf("%q: %v", reason, err)
+		}
+	}
+	if outs := decode[[]vedette.OptOut](t, in.do(optoutList{})); len(outs) != 1 {
+		t.Errorf("%+v", outs)
+	}
+}
