@@ -42,6 +42,8 @@ type Case struct {
 	Reopened int       `json:"reopened,omitempty"`
 	Assignee string    `json:"assignee,omitempty"`
 	Note     string    `json:"note,omitempty"`
+	// Covered is the decision in force that covers all of its findings that are not fixed.
+	Covered *Decision `json:"covered,omitempty"`
 }
 
 // CaseID is the public id of the case of a weakness at a constituent.

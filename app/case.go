@@ -76,6 +76,7 @@ type caseList struct {
 	State       string `help:"Only in this state." placeholder:"STATE"`
 	Closed      bool   `help:"Those that are closed too."`
 	ToCheck     bool   `help:"Only those that a person has to look at first."`
+	Covered     bool   `help:"Those that a decision covers too."`
 	Limit       int    `help:"How many, at most; ${default} otherwise." default:"200" placeholder:"N"`
 }
 
@@ -98,7 +99,7 @@ func (c *caseList) Run(r *run) error {
 			return err
 		}
 		for _, x := range cs {
-			if c.ToCheck && !x.ToCheck {
+			if c.ToCheck && !x.ToCheck || x.Covered != nil && !c.Covered {
 				continue
 			}
 			due, err := d.of(x)
@@ -119,6 +120,9 @@ func (c *caseList) Run(r *run) error {
 		state := string(x.State)
 		if x.ToCheck {
 			state += ", to check"
+		}
+		if x.Covered != nil {
+			state += ", " + string(x.Covered.Kind)
 		}
 		t.add(x, x.ID, x.Constituent, x.Weakness, state, string(x.Presence), string(x.Verdict), strconv.Itoa(x.Findings), orDash(stamp(x.Deadline)), stamp(x.Opened), x.Title)
 	}
@@ -172,6 +176,9 @@ func (c *caseShow) Run(r *run) error {
 	p.field("state", string(x.State)+by(x))
 	if x.ToCheck {
 		p.field("", "to check: no finding is confirmed or likely")
+	}
+	if d := x.Covered; d != nil {
+		p.field("decided", fmt.Sprintf("%s %s: %s", d.Kind, untilText(d.Until), d.Reason))
 	}
 	p.field("presence", fmt.Sprintf("%s, %s at %s", x.Presence, x.Verdict, count(x.Findings, "place")))
 	p.field("opened", stamp(x.Opened))

@@ -27,9 +27,13 @@ type Commands struct {
 		Retest findingRetest `cmd:"" help:"Look again at the places of one finding."`
 	} `cmd:"" help:"Weaknesses on assets."`
 	Case struct {
-		List caseList `cmd:"" help:"List what there is to do, most urgent first."`
-		Show caseShow `cmd:"" help:"Show one case: where it is, until when, what was done."`
-		Set  caseSet  `cmd:"" help:"Change the state, the assignee or the note of a case."`
+		List      caseList      `cmd:"" help:"List what there is to do, most urgent first."`
+		Show      caseShow      `cmd:"" help:"Show one case: where it is, until when, what was done."`
+		Set       caseSet       `cmd:"" help:"Change the state, the assignee or the note of a case."`
+		Decide    caseDecide    `cmd:"" help:"Accept the risk of a case, or call it a false positive or not affected."`
+		Decisions caseDecisions `cmd:"" help:"List decisions, newest first."`
+		Approve   caseApprove   `cmd:"" help:"Approve a decision: from then on it covers what it is about."`
+		Revoke    caseRevoke    `cmd:"" help:"End a decision: what it covered counts again."`
 	} `cmd:"" help:"What is done about a weakness at a constituent."`
 	Publication struct {
 		Draft    publicationDraft    `cmd:"" help:"Draft the alert of an exploited vulnerability, an edition for each constituent it touches."`

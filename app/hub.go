@@ -356,7 +356,8 @@ func (h *hub) schedule(ctx context.Context) error {
 		}
 		in, err := planInput(ctx, sc, h.sys, d.Constituent, d.Class, h.conf.Ports)
 		if err != nil {
-			return err
+			h.log.Warn("scheduled survey", "constituent", d.Constituent, "error", err) // the others go on
+			continue
 		}
 		parts := survey.Make(in).Parts
 		for i := range parts {
@@ -366,7 +367,9 @@ func (h *hub) schedule(ctx context.Context) error {
 		for !next.After(now) { // what was missed while nobody ran is done once
 			next = next.Add(d.Every)
 		}
-		if _, err := h.sys.Scheduled(ctx, d, next, vedette.Survey{Constituent: d.Constituent, Kind: vedette.FullSurvey}, parts); err != nil {
+		if _, err := h.sys.Scheduled(ctx, d, next, vedette.Survey{Constituent: d.Constituent, Kind: vedette.FullSurvey}, parts); errors.Is(err, vedette.ErrRefused) {
+			return nil // all surveys are stopped: it begins when they go on
+		} else if err != nil {
 			h.log.Warn("scheduled survey", "constituent", d.Constituent, "error", err)
 		}
 	}

@@ -46,6 +46,7 @@ var lines = map[policy.Act][]string{
 	"case show":        {"CASE", "C-000000000000"},
 	"case set":         {"CASE --state triaged"},
 	"publication list": {"", "--state approved"}, "publication show": {"PUBLICATION", "PUBLICATION --constituent alpha", "PUBLICATION --constituent alpha --form html", "PUBLICATION --constituent canaryb", "PUBLICATION --constituent canaryb --form json", "P-0000000000"},
+	"case decisions": {"", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"}, "case decide": {"CASE --kind risk_accepted --reason r"}, "case approve": {"D-0000000000"}, "case revoke": {"D-0000000000 --reason r"},
 	"publication receipts": {"PUBLICATION"}, "publication publish": {"PUBLICATION"},
 	"publication lint": {"PUBLICATION"}, "publication draft": {"CVE-2026-1001", "CVE-2026-1001 --constituent canaryb"}, "publication approve": {"PUBLICATION"}, "publication withdraw": {"PUBLICATION --reason r"},
 	"survey list":        {"", "alpha", "canaryb", "nosuch"},
@@ -64,7 +65,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "case set", "publication draft", "publication approve", "publication publish", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.

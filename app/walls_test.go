@@ -105,6 +105,8 @@ var methods = map[string]reading{
 	"Deliveries": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Deliveries, append(slices.Clone(x.publications), "P-0000000000"))
 	},
+	"Decisions": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Decisions(ctx, id, 100)) }, "", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
+	"Decide":    nil, "ApproveDecision": nil, "EndDecision": nil,
 	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
@@ -294,7 +296,13 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			_, err := sc.AddToken(ctx, store.Token{Name: "evil", User: "local", Role: vedette.API})
 			return err
 		}},
-		"RevokeToken":       {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"RevokeToken": {"token revoke", func() error { return sc.RevokeToken(ctx, "canaryb.token") }},
+		"Decide": {"case decide", func() error {
+			_, err := sc.Decide(ctx, vedette.Decision{Kind: vedette.FalsePositive, Weakness: "CVE-2026-1001", Reason: "r"})
+			return err
+		}},
+		"ApproveDecision":   {"case approve", func() error { _, err := sc.ApproveDecision(ctx, "D-0000000000"); return err }},
+		"EndDecision":       {"case revoke", func() error { _, err := sc.EndDecision(ctx, "D-0000000000", "r"); return err }},
 		"Publish":           {"publication publish", func() error { _, err := sc.Publish(ctx, "P-0000000000", told); return err }},
 		"SaveDraft":         {"publication draft", func() error { _, _, err := sc.SaveDraft(ctx, "alert", "CVE-2026-1001", nil); return err }},
 		"Approve":           {"publication approve", func() error { _, err := sc.Approve(ctx, "P-0000000000", "TA"); return err }},

@@ -141,11 +141,26 @@ func wallsWorld(t testing.TB, place string, others bool) *world {
 			w.asWho(bob, &findingAdd{Weakness: "check:canaryb-check", Asset: f, Constituent: "canaryb", Verdict: "confirmed", Title: "CANARYBtitle", Reason: "CANARYBreason"})
 		}
 		w.surveyed("canaryb", "www.canaryb.example", "198.51.100.70")
+		w.decided(vedette.Decision{Kind: vedette.RiskAccepted, Weakness: "CVE-2026-1001", Constituent: "canaryb", Asset: "www.canaryb.example", Until: w.clock.AddDate(1, 0, 0), Reason: "CANARYBreason"})
+		w.decided(vedette.Decision{Kind: vedette.FalsePositive, Weakness: "check:canaryb-check", Reason: "CANARYBeverywhere"})
 		w.do(&userAdd{Name: "canaryb.user", Role: []string{"viewer"}, Constituent: []string{"canaryb"}})
 		w.do(&tokenAdd{Name: "canaryb.token", User: "canaryb.user", Role: "api", Days: 300})
 	}
 	w.published()
 	return w
+}
+
+// decided is a decision that another lead approved.
+func (w *world) decided(d vedette.Decision) {
+	w.t.Helper()
+	ctx := context.Background()
+	d, err := w.run(vedette.Principal{Name: "dora", Roles: []vedette.Role{vedette.Lead}}).sc.Decide(ctx, d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.run(otherLead).sc.ApproveDecision(ctx, d.ID); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // published approves what the line drafted, and puts the mails into the outbox.

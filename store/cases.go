@@ -321,7 +321,7 @@ func scanCase(scan func(...any) error) (c caseAt, err error) {
 func (sc *Scoped) seenCase() string {
 	return sc.own("s.constituent_k") + " and exists (select 1 from findings f join evidence e on e.finding_k = f.k where f.object_k = s.object_k and f.constituent_k = s.constituent_k and " +
 		sc.own("f.constituent_k") + " and " + sc.seen("e.mark_k") + ") and (exists (select 1 from exploited x where x.object_k = s.object_k and " + sc.seen("x.mark_k") +
-		") or exists (select 1 from heads h join terms t on t.k = h.type_k where h.object_k = s.object_k and t.text = 'weakness' and " + sc.seen("h.mark_k") + "))"
+		") or exists (select 1 from heads h join terms t on t.k = h.type_k where h.k between s.object_k * 65536 and s.object_k * 65536 + 65535 and t.text = 'weakness' and " + sc.seen("h.mark_k") + "))"
 }
 
 // Cases lists cases in the order of their ids, with the presence of their
@@ -380,7 +380,14 @@ func (sc *Scoped) presentCase(ctx context.Context, c *caseAt) error {
 	}
 	sum := summed(fs)
 	c.Presence, c.Verdict, c.Findings, c.ToCheck = sum.Presence, sum.Verdict, sum.Findings, sum.ToCheck
-	return nil
+	ds, err := decisionsAbout(sc.reader(ctx), c.object, c.constituent)
+	if err == nil {
+		c.Covered = coveredBy(fs, ds, us(sc.s.Now()))
+	}
+	if c.Covered != nil && c.Covered.Constituent == "" && !sc.all {
+		c.Covered = &vedette.Decision{Kind: c.Covered.Kind, Weakness: c.Weakness, Reason: "the team decided so for everybody"}
+	}
+	return err
 }
 
 // Case is one case; absent and forbidden look the same.

@@ -198,6 +198,7 @@ func (sc *Scoped) Finding(ctx context.Context, id string) (vedette.Finding, erro
 type proofRow struct {
 	finding, pair, mark, rank int64
 	asset, constituent, check int64
+	port, proto               int64
 	from, closed, fact        int64
 	follows                   bool // a look saw that it is no longer so
 	exposed                   int64
@@ -217,12 +218,12 @@ func (sc *Scoped) detail(ctx context.Context, rows []findingRow, full bool) erro
 	}
 	var proofs []proofRow
 	for part := range slices.Chunk(ks, 400) {
-		if err := q.each(`select e.finding_k, e.pair_k, e.mark_k, e.rank, o.asset_k, o.constituent_k, o.check_k, o.from_t, coalesce(o.closed_t, 0), o.fact_k, o.exposed,
+		if err := q.each(`select e.finding_k, e.pair_k, e.mark_k, e.rank, o.asset_k, o.constituent_k, o.check_k, o.port, o.proto_k, o.from_t, coalesce(o.closed_t, 0), o.fact_k, o.exposed,
 			`+provenGone(sc.seen("n.mark_k"))+`
 			from evidence e join observations o on o.k = e.observation_k where e.finding_k in `+ints(part)+" and "+sc.seen("e.mark_k")+" order by e.finding_k, e.observation_k, e.pair_k", nil, func(scan func(...any) error) error {
 			var p proofRow
 			var follows int64
-			err := scan(&p.finding, &p.pair, &p.mark, &p.rank, &p.asset, &p.constituent, &p.check, &p.from, &p.closed, &p.fact, &p.exposed, &follows)
+			err := scan(&p.finding, &p.pair, &p.mark, &p.rank, &p.asset, &p.constituent, &p.check, &p.port, &p.proto, &p.from, &p.closed, &p.fact, &p.exposed, &follows)
 			p.follows = follows == 1
 			proofs = append(proofs, p)
 			return err
@@ -366,6 +367,7 @@ type looks struct {
 
 type lookRow struct {
 	at     int64
+	ports  string
 	assets []byte
 }
 
@@ -379,9 +381,9 @@ func (l *looks) last(p proofRow) (time.Time, error) {
 	key := [2]int64{p.constituent, p.check}
 	rows, ok := l.has[key]
 	if !ok {
-		if err := l.q.each("select at, assets from coverage where constituent_k = ? and check_k = ? and "+l.sc.seen("mark_k")+" order by at desc limit 400", []any{p.constituent, p.check}, func(scan func(...any) error) error {
+		if err := l.q.each("select at, ports, assets from coverage where constituent_k = ? and check_k = ? and "+l.sc.seen("mark_k")+" order by at desc limit 400", []any{p.constituent, p.check}, func(scan func(...any) error) error {
 			var r lookRow
-			err := scan(&r.at, &r.assets)
+			err := scan(&r.at, &r.ports, &r.assets)
 			rows = append(rows, r)
 			return err
 		}); err != nil {
@@ -390,8 +392,12 @@ func (l *looks) last(p proofRow) (time.Time, error) {
 		l.has[key] = rows
 	}
 	for _, r := range rows {
-		if (p.closed == 0 || r.at < p.closed) && r.at >= p.from && inRanges(r.assets, p.asset) {
-			return at(r.at), nil
+		if p.closed != 0 && r.at >= p.closed || r.at < p.from || !inRanges(r.assets, p.asset) {
+			continue
+		}
+		proto, err := l.sc.s.text(l.q, p.proto)
+		if err != nil || covers(r.ports, p.port, proto) { // a look at another port saw nothing of this one
+			return at(r.at), err
 		}
 	}
 	return at(p.from), nil
