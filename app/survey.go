@@ -16,6 +16,7 @@ import (
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/probe"
+	"github.com/vedette-hub/vedette/safe"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
 )
@@ -61,7 +62,7 @@ func (c *surveyRun) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	ports, err := portsOf(c.Ports, conf.Survey.Ports)
+	ports, err := r.portsOf(c.Ports, conf.Survey)
 	if err != nil {
 		return err
 	}
@@ -92,14 +93,27 @@ func (c *surveyRun) Run(r *run) error {
 }
 
 // portsOf is what to scan: as the command says, or the configuration.
-func portsOf(said, configured string) (string, error) {
-	if said == "" {
-		return configured, nil
-	}
-	if err := config.CheckPorts(said); err != nil {
+func (r *run) portsOf(said string, conf config.Survey) (string, error) {
+	ports := cmp.Or(said, conf.Ports, survey.DefaultPorts)
+	if err := config.CheckPorts(ports); err != nil {
 		return "", fmt.Errorf("%w: --ports: %w", errUsage, err)
 	}
-	return said, nil
+	_, lab, err := r.store.System().Lab(r.ctx)
+	if err != nil {
+		return "", err
+	}
+	return ports, fits(ports, conf, lab)
+}
+
+// fits refuses more ports than one part can ask of one host in its time, silent
+// ports three times, at the pace of the brakes: it would be given up halfway.
+func fits(ports string, conf config.Survey, lab bool) error {
+	pace := safe.Pace{Connects: conf.Connects}.Within(lab).Connects
+	most := int(pace * partTime.Seconds() / 3)
+	if n := len(probe.ParsePorts(ports, "tcp")); n > most {
+		return fmt.Errorf("%w: %d ports do not fit into the %s of a part at %g connects a second: at most %d; survey them one after the other", errUsage, n, partTime, pace, most)
+	}
+	return nil
 }
 
 func (r *run) printPlan(plan survey.Plan) error {
@@ -295,7 +309,7 @@ func (c *surveyHost) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	ports, err := portsOf(c.Ports, conf.Survey.Ports)
+	ports, err := r.portsOf(c.Ports, conf.Survey)
 	if err != nil {
 		return err
 	}
