@@ -22,6 +22,7 @@ type score struct{ right, missed, wrong int }
 // against the ground truth: precision and recall of each are 1, and nothing
 // outside of the scope was touched but the sessions to names that it authorises.
 func TestSurveyAgainstTheTruth(t *testing.T) {
+	t.Parallel() // it mostly waits
 	w := newLabWorld(t, t.TempDir(), nil)
 	for _, c := range []string{"alder", "birch", "cedar", "dogwood"} {
 		v := w.survey(c)
