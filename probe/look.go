@@ -294,29 +294,48 @@ func (a *assetLook) resolves() bool {
 	return slices.ContainsFunc(a.look.Observations, func(o vedette.Observation) bool { return o.Check == resolvesCheck })
 }
 
-// session opens a session to the name on a port, at the first of its addresses
-// that answers. The port is closed when it is at all of them.
+// session opens a session to the name on a port, at each of its addresses. Where
+// there are several, each stands for itself: one that is repaired must not speak
+// for another that is not. The port is closed when it is at all of them.
 func (a *assetLook) session(port uint16) {
 	addrs := a.l.env.Net.Addresses(a.asset.ID)
-	var closed, unsure error
-	if len(addrs) > addressesOf {
-		unsure = fmt.Errorf("the first %d of %d addresses do not answer", addressesOf, len(addrs))
-	}
+	answered := false
+	var each []*assetLook
 	for _, addr := range addrs[:min(len(addrs), addressesOf)] {
-		s := Subject{Asset: a.asset, Addr: addr, Port: port, Proto: "tcp"}
-		switch err := a.identify(&s); {
-		case err == nil:
-			a.checks(s)
-			return
-		case errors.Is(err, ErrClosed):
-			closed = err
-		default:
-			unsure = err
+		one := a.l.asset(a.asset)
+		one.port(Subject{Asset: a.asset, Addr: addr, Port: port, Proto: "tcp"})
+		for i := range one.look.Observations {
+			answered = true
+			if o := &one.look.Observations[i]; len(addrs) > 1 {
+				o.Item = strings.TrimSpace(o.Item + " " + addr.String())
+			}
+		}
+		each = append(each, one)
+	}
+	for _, one := range each {
+		a.join(one, answered)
+	}
+	if len(addrs) > addressesOf && !answered {
+		a.missed(ServiceCheck, Subject{Port: port, Proto: "tcp"}, fmt.Errorf("the first %d of %d addresses do not answer", addressesOf, len(addrs)))
+	}
+}
+
+// join takes in what one address of a name showed. An address that says nothing
+// takes no proof away from the others: what was seen there before is then not
+// observed, and never fixed.
+func (a *assetLook) join(one *assetLook, answered bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.look.Observations = append(a.look.Observations, one.look.Observations...)
+	for proto, ports := range one.ports {
+		a.ports[proto] = append(a.ports[proto], ports...)
+	}
+	for m := range one.miss {
+		if m.check != ServiceCheck || !answered {
+			a.miss[m] = true
 		}
 	}
-	if len(addrs) > 0 {
-		a.failed(Subject{Port: port, Proto: "tcp"}, cmp.Or(unsure, closed))
-	}
+	a.look.Missed = append(a.look.Missed, one.look.Missed[:min(len(one.look.Missed), max(0, maxMissed-len(a.look.Missed)))]...)
 }
 
 // scanned files the answers of a scan. Silence of a host proves something only
