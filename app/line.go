@@ -50,6 +50,13 @@ func NewLine(s *store.Store) *Line {
 // Drain runs all stages until nothing is left to do. After every batch it
 // begins at the first stage again, where urgent work comes first.
 func (l *Line) Drain(ctx context.Context) error {
+	if n, err := l.sys.Waiting(ctx, muchWork); err != nil {
+		return err
+	} else if n == muchWork {
+		if err := l.sys.Analyze(ctx); err != nil {
+			return err
+		}
+	}
 	if err := l.stagesDry(ctx); err != nil {
 		return err
 	}
@@ -65,6 +72,9 @@ func (l *Line) Drain(ctx context.Context) error {
 	}
 	return l.sys.Seal(ctx)
 }
+
+// muchWork is how many rows to do say that a large import came before.
+const muchWork = 50_000
 
 // Inside runs the stages inside the transaction of a rebuild.
 func (l *Line) Inside(ctx context.Context) func(store.Worker) error {

@@ -37,6 +37,7 @@ type bench struct {
 	server  int // the process of the PostgreSQL server, 0 when its CPU cannot be read
 	out     *tabwriter.Writer
 	profile string
+	engine  engine // "" is both
 }
 
 func main() {
@@ -47,6 +48,7 @@ func main() {
 	flag.BoolVar(&b.full, "full", false, "the whole estate and a million indicators")
 	flag.Uint64Var(&b.seed, "seed", 1, "of everything made up")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the parts that are timed")
+	flag.StringVar((*string)(&b.engine), "engine", "", "only this engine: sqlite or postgres")
 	only := flag.String("only", "cve,objects,w6,query,year,scan,thousand", "which workloads")
 	flag.Parse()
 	if err := b.run(strings.Split(*only, ",")); err != nil {
@@ -110,10 +112,11 @@ func (b *bench) dataText() string {
 type engine string
 
 func (b *bench) engines() []engine {
-	if b.pg == "" {
-		return []engine{"sqlite"}
+	all := []engine{"sqlite"}
+	if b.pg != "" {
+		all = append(all, "postgres")
 	}
-	return []engine{"sqlite", "postgres"}
+	return slices.DeleteFunc(all, func(e engine) bool { return b.engine != "" && e != b.engine })
 }
 
 // row prints one line: figures per second of CPU, ours against the yardstick.

@@ -182,6 +182,7 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		verb, why   string
 	}
 	moved := map[done][]string{}
+	var fresh []int64
 	now := us(t.Now())
 	for _, key := range keys {
 		x, c := cases[key], key>>caseShift
@@ -190,12 +191,7 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		switch {
 		case presence == "" || x.k == 0 && presence == vedette.Fixed: // nothing to do about it, or nothing was ever there
 		case x.k == 0:
-			if err = t.openCase(key, x, now); err == nil && !x.check() {
-				err = t.todo(StageDraft, true, key&(1<<caseShift-1))
-			}
-			if err == nil {
-				moved[done{c, "case open", ""}] = append(moved[done{c, "case open", ""}], x.id)
-			}
+			fresh = append(fresh, key)
 		case presence == vedette.Fixed && x.state != vedette.CaseClosed:
 			_, err = t.exec("update cases set state = 'closed', changed_at = ?, closed_at = ?, principal = 'line' where k = ?", now, now, x.k)
 			d := done{c, "case close", "a look proved every finding fixed"}
@@ -211,6 +207,13 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := t.openCases(fresh, cases, now); err != nil {
+		return err
+	}
+	for _, key := range fresh {
+		d := done{key >> caseShift, "case open", ""}
+		moved[d] = append(moved[d], cases[key].id)
 	}
 	order := slices.SortedFunc(maps.Keys(moved), func(a, b done) int {
 		return cmp.Or(cmp.Compare(a.constituent, b.constituent), cmp.Compare(a.verb, b.verb))
@@ -237,24 +240,55 @@ func (t *tx) constituentID(k int64) (id string, err error) {
 	return id, err
 }
 
-func (t *tx) openCase(key int64, x *settled, now int64) error {
-	c, o := caseOf(key)
-	owner, err := t.constituentID(c)
+// openCases keeps new cases, and has alerts drafted for those that are more
+// than a possibility.
+func (t *tx) openCases(keys []int64, cases map[int64]*settled, now int64) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var objects, drafts []int64
+	for _, key := range keys {
+		_, o := caseOf(key)
+		objects = append(objects, o)
+	}
+	weakness := map[int64]string{}
+	for part := range slices.Chunk(distinctKeys(objects), 400) {
+		if err := t.each("select k, id from objects where k in "+ints(part), nil, func(scan func(...any) error) error {
+			var k int64
+			var id string
+			err := scan(&k, &id)
+			weakness[k] = id
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	k, err := t.reserve("cases", len(keys))
 	if err != nil {
 		return err
 	}
-	var weakness string
-	if _, err := one(t, "select id from objects where k = ?", []any{o}, &weakness); err != nil {
+	owners := map[int64]string{}
+	w := t.bulk("cases", "k, id, object_k, constituent_k, state, to_check, opened_at, changed_at, reopened, assignee, note, principal", "")
+	for i, key := range keys {
+		c, o := caseOf(key)
+		if owners[c] == "" {
+			if owners[c], err = t.constituentID(c); err != nil {
+				return err
+			}
+		}
+		x := cases[key]
+		x.id = vedette.CaseID(owners[c], weakness[o])
+		if err := w.add(k+int64(i), x.id, o, c, string(vedette.CaseNew), boolInt(x.check()), now, now, 0, "", "", "line"); err != nil {
+			return err
+		}
+		if !x.check() {
+			drafts = append(drafts, o)
+		}
+	}
+	if err := w.flush(); err != nil {
 		return err
 	}
-	k, err := t.reserve("cases", 1)
-	if err != nil {
-		return err
-	}
-	x.id = vedette.CaseID(owner, weakness)
-	_, err = t.exec("insert into cases(k, id, object_k, constituent_k, state, to_check, opened_at, changed_at, reopened, assignee, note, principal) values (?,?,?,?,?,?,?,?,0,'','','line')",
-		k, x.id, o, c, string(vedette.CaseNew), boolInt(x.check()), now, now)
-	return err
+	return t.todo(StageDraft, true, distinctKeys(drafts)...)
 }
 
 // findingsOf are the findings of a weakness at a constituent.

@@ -108,6 +108,26 @@ func (y *System) Pending(ctx context.Context, stage Stage, n int) (ids, keys []i
 	return ids, distinctKeys(keys), err
 }
 
+// Analyze has the engine look at its tables again: straight after a large import
+// a planner knows nothing of them and goes through all of what it could look up.
+func (y *System) Analyze(ctx context.Context) error {
+	q := "pragma optimize"
+	if y.s.d.numbered {
+		q = "analyze observations, facts, fact_names, assets, affected, names, pairs, findings, evidence, todo"
+	}
+	if err := y.s.hook("exec", q); err != nil {
+		return err
+	}
+	_, err := y.s.write.ExecContext(ctx, q)
+	return classify(err)
+}
+
+// Waiting is how many rows the to-do table has, up to a limit.
+func (y *System) Waiting(ctx context.Context, limit int) (n int, err error) {
+	_, err = one(reader{y.s, ctx}, "select count(*) from (select 1 from todo limit ?) w", []any{limit}, &n)
+	return n, err
+}
+
 // Done takes rows of the to-do table away.
 func (y *System) Done(ctx context.Context, ids []int64) error {
 	return y.s.update(ctx, func(t *tx) error { return t.deleteTodo(ids) })
