@@ -2,6 +2,7 @@ package vedette
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -111,4 +112,20 @@ func (s ScopeEntry) Prefix() (netip.Prefix, bool) {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	return p.Masked(), true
+}
+
+// Host is the host of a URL entry in lower case, "" when it is none.
+func (s ScopeEntry) Host() string {
+	_, rest, ok := strings.Cut(s.URL, "://")
+	if !ok {
+		return ""
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	if h, _, ok := strings.Cut(host, ":"); ok && !strings.HasPrefix(host, "[") {
+		host = h
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
 }

@@ -188,7 +188,7 @@ func (w *working) begin() {
 	w.bound = w.dialer.Scope(func(t vedette.Target) error { return w.rules.Load().Decide(t) }, w.refused, w.brakesOf(w.as.Constituent.ID))
 	for _, e := range w.as.Constituent.Scope { // a URL of the scope names its own port
 		if port := scope.PortOf(e.URL); port > 0 {
-			w.bound.Service(scope.HostOf(e.URL), port)
+			w.bound.Service(e.Host(), port)
 		}
 	}
 }

@@ -124,17 +124,10 @@ func TestEditionsHoldTheirOwn(t *testing.T) {
 				}
 				for _, c := range not {
 					if i := strings.Index(text, c); i >= 0 {
-						t.Errorf("%s for %s as %s holds %q: ...%s...", weakness, constituent, form, c, text[max0(i-60):min(len(text), i+60)])
+						t.Errorf("%s for %s as %s holds %q: ...%s...", weakness, constituent, form, c, text[max(0, i-60):min(len(text), i+60)])
 					}
 				}
 			}
 		}
 	}
-}
-
-func max0(n int) int {
-	if n < 0 {
-		return 0
-	}
-	return n
 }

@@ -162,7 +162,7 @@ func checkScope(s vedette.ScopeEntry, exclusion bool) error {
 			return fmt.Errorf("url: %q has no host", s.URL)
 		case a.Kind != vedette.NameAsset:
 			return fmt.Errorf("url: %q is of an address: name that by cidr", s.URL)
-		case HostOf(s.URL) != a.ID:
+		case s.Host() != a.ID:
 			return fmt.Errorf("url: write the host of %q as %s", s.URL, a.ID)
 		}
 	}

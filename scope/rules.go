@@ -250,7 +250,7 @@ func inside(a netip.Addr) bool {
 func holdsName(e vedette.ScopeEntry, name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if e.URL != "" {
-		return HostOf(e.URL) == name
+		return e.Host() == name
 	}
 	d := strings.ToLower(strings.TrimSuffix(e.Domain, "."))
 	if d == "" {

@@ -57,7 +57,7 @@ func (m *Map) add(s vedette.ScopeEntry, e entry) {
 	}
 	name := s.Domain
 	if s.URL != "" {
-		name = HostOf(s.URL)
+		name = s.Host()
 		e.subdomains = false
 	}
 	if name = strings.ToLower(strings.TrimSuffix(name, ".")); name != "" {
@@ -158,22 +158,6 @@ func (m *Map) domains(name string) [][]entry {
 		at = rest
 	}
 	return out
-}
-
-// HostOf is the host of a URL, "" when there is none.
-func HostOf(u string) string {
-	_, rest, ok := strings.Cut(u, "://")
-	if !ok {
-		return ""
-	}
-	host, _, _ := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if h, _, ok := strings.Cut(host, ":"); ok && !strings.HasPrefix(host, "[") {
-		host = h
-	}
-	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // Users are the constituents that a profile's systems make users of assets.

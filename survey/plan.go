@@ -100,7 +100,7 @@ func (p *planner) entry(e vedette.ScopeEntry) {
 	case e.Domain != "":
 		p.name(strings.ToLower(strings.TrimSuffix(e.Domain, ".")), true)
 	case e.URL != "":
-		if host := hostOf(e.URL); host != "" {
+		if host := e.Host(); host != "" {
 			p.asset(host)
 		}
 	}
@@ -247,20 +247,6 @@ func Retest(in Input, places []vedette.Place) []vedette.Part {
 		parts = append(parts, vedette.Part{Class: in.Class, Places: chunk, Domains: p.domains()})
 	}
 	return parts
-}
-
-func hostOf(u string) string {
-	_, rest, ok := strings.Cut(u, "://")
-	if !ok {
-		return ""
-	}
-	host, _, _ := strings.Cut(rest, "/")
-	if strings.HasPrefix(host, "[") {
-		host, _, _ = strings.Cut(host[1:], "]")
-		return host
-	}
-	host, _, _ = strings.Cut(host, ":")
-	return host
 }
 
 // DefaultPorts are the ports a survey scans unless the configuration says
