@@ -44,6 +44,12 @@ type Case struct {
 	Note     string    `json:"note,omitempty"`
 	// Covered is the decision in force that covers all of its findings that are not fixed.
 	Covered *Decision `json:"covered,omitempty"`
+	// Title, the ruling and the clock are those of the weakness at the
+	// constituent, as the reader may know them.
+	Title      string    `json:"title,omitempty"`
+	Ruling     *Ruling   `json:"ruling,omitempty"`
+	ClockStart time.Time `json:"clock_start,omitzero"`
+	Deadline   time.Time `json:"deadline,omitzero"`
 }
 
 // CaseID is the public id of the case of a weakness at a constituent.

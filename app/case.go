@@ -7,52 +7,42 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/store"
 )
-
-// dueCase is a case with its clock, as the reader may know it.
-type dueCase struct {
-	vedette.Case
-	Title      string    `json:"title,omitempty"`
-	Outcome    string    `json:"outcome,omitempty"` // of the decision table
-	ClockStart time.Time `json:"clock_start,omitzero"`
-	Deadline   time.Time `json:"deadline,omitzero"`
-}
 
 // dues finds the clocks of cases; one weakness is read once.
 type dues struct {
 	ctx   context.Context
 	line  *Line
 	sc    *store.Scoped
-	joins map[string]*Join
+	joins map[string]*vedette.Join
 }
 
-func (d *dues) of(c vedette.Case) (dueCase, error) {
+func (d *dues) of(c vedette.Case) (vedette.Case, error) {
 	j := d.joins[c.Weakness]
 	if j == nil {
-		j = &Join{ID: c.Weakness}
+		j = &vedette.Join{ID: c.Weakness}
 		_, sts, err := d.sc.Statements(d.ctx, c.Weakness)
 		if err != nil {
-			return dueCase{}, err
+			return c, err
 		}
-		j.say(sts)
+		gatherSaid(j, sts)
 		for _, s := range sts {
 			j.Title = cmp.Or(j.Title, s.Statement.Name)
 		}
 		d.joins[c.Weakness] = j
 	}
-	out := dueCase{Case: c, Title: j.Title}
+	c.Title = j.Title
 	if !strings.HasPrefix(c.Weakness, "CVE-") {
-		return out, nil // the table decides about vulnerabilities; what a check reports has no clock
+		return c, nil // the table decides about vulnerabilities; what a check reports has no clock
 	}
-	jc := JoinConstituent{ID: c.Constituent}
+	jc := vedette.JoinConstituent{ID: c.Constituent}
 	for after := int64(0); ; {
 		fs, next, err := d.sc.FindingsInFull(d.ctx, store.FindingFilter{Weakness: c.Weakness, Constituent: c.Constituent, After: after, Limit: 500})
 		if err != nil {
-			return out, err
+			return c, err
 		}
 		var marking vedette.Marking
 		for _, f := range fs {
@@ -62,12 +52,12 @@ func (d *dues) of(c vedette.Case) (dueCase, error) {
 			break
 		}
 	}
-	jc.decide(j.vulnerability)
-	out.ClockStart, out.Deadline = jc.ClockStart, jc.Deadline
+	decide(&jc, j)
+	c.ClockStart, c.Deadline = jc.ClockStart, jc.Deadline
 	if !jc.ClockStart.IsZero() {
-		out.Outcome = jc.Decision.Outcome
+		c.Ruling = &jc.Decision
 	}
-	return out, nil
+	return c, nil
 }
 
 type caseList struct {
@@ -90,8 +80,8 @@ func (c *caseList) Run(r *run) error {
 	if s := vedette.CaseState(c.State); s != "" && !slices.Contains(vedette.CaseStates, s) {
 		return fmt.Errorf("%w: --state is one of %q", errUsage, vedette.CaseStates)
 	}
-	d := dues{r.ctx, r.line, r.sc, map[string]*Join{}}
-	var all []dueCase
+	d := dues{r.ctx, r.line, r.sc, map[string]*vedette.Join{}}
+	var all []vedette.Case
 	f := store.CaseFilter{Constituent: c.Constituent, Weakness: c.Weakness, State: vedette.CaseState(c.State), Closed: c.Closed, Limit: 500}
 	for {
 		cs, next, err := r.sc.Cases(r.ctx, f)
@@ -130,7 +120,7 @@ func (c *caseList) Run(r *run) error {
 }
 
 // byUrgency: the nearest deadline first, then the oldest; without one last.
-func byUrgency(a, b dueCase) int {
+func byUrgency(a, b vedette.Case) int {
 	if a.Deadline.IsZero() != b.Deadline.IsZero() {
 		if a.Deadline.IsZero() {
 			return 1
@@ -155,7 +145,7 @@ func (c *caseShow) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	d := dues{r.ctx, r.line, r.sc, map[string]*Join{}}
+	d := dues{r.ctx, r.line, r.sc, map[string]*vedette.Join{}}
 	due, err := d.of(x)
 	if err != nil {
 		return err
@@ -166,7 +156,7 @@ func (c *caseShow) Run(r *run) error {
 	}
 	if r.Output != "table" {
 		return r.json(struct {
-			dueCase
+			vedette.Case
 			Places []vedette.Finding `json:"places"`
 		}{due, fs})
 	}
@@ -185,8 +175,8 @@ func (c *caseShow) Run(r *run) error {
 	if x.Reopened > 0 {
 		p.field("came back", count(x.Reopened, "time"))
 	}
-	if due.Outcome != "" {
-		p.field("due", strings.TrimSuffix(due.Outcome+", due "+stamp(due.Deadline), ", due "))
+	if due.Ruling != nil {
+		p.field("due", strings.TrimSuffix(due.Ruling.Outcome+", due "+stamp(due.Deadline), ", due "))
 	}
 	p.field("assignee", x.Assignee)
 	p.field("note", x.Note)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/knowledge"
@@ -14,89 +13,14 @@ import (
 	"github.com/vedette-hub/vedette/triage"
 )
 
-// Join is the answer to "what does this vulnerability mean to those we
-// protect": as the reader may know it.
-type Join struct {
-	ID            string                 `json:"id"`
-	Aliases       []string               `json:"aliases,omitempty"`
-	Title         string                 `json:"title,omitempty"`
-	Description   string                 `json:"description,omitempty"`
-	Published     time.Time              `json:"published,omitzero"`
-	Modified      time.Time              `json:"modified,omitzero"`
-	Withdrawn     bool                   `json:"withdrawn,omitempty"`
-	CVSS          []vedette.CVSS         `json:"cvss,omitempty"`
-	EPSS          []vedette.Point        `json:"epss,omitempty"` // oldest first
-	SSVC          *vedette.SSVC          `json:"ssvc,omitempty"`
-	CWE           []string               `json:"cwe,omitempty"`
-	Exploited     []vedette.Exploitation `json:"exploited"`
-	Actors        []JoinActor            `json:"actors"`
-	Constituents  []JoinConstituent      `json:"constituents"`
-	LeftOut       []JoinHost             `json:"left_out"` // looked at, and no finding
-	Shared        []vedette.Finding      `json:"shared,omitempty"`
-	Solutions     []string               `json:"solutions,omitempty"`
-	Workarounds   []string               `json:"workarounds,omitempty"`
-	References    []vedette.Reference    `json:"references,omitempty"`
-	Sources       []JoinSource           `json:"sources"`
-	Marking       string                 `json:"marking"` // of all of it together
-	vulnerability vedette.Vulnerability
-	marking       vedette.Marking
-}
-
-// JoinSource is who says something of the vulnerability.
-type JoinSource struct {
-	Name        string    `json:"name"`
-	Says        string    `json:"says"`
-	Since       time.Time `json:"since,omitzero"`
-	Closed      time.Time `json:"closed,omitzero"`
-	Reliability string    `json:"reliability,omitempty"`
-	Marking     string    `json:"marking"`
-}
-
-// JoinActor is who uses the vulnerability, and who says so.
-type JoinActor struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	Source string `json:"source"`
-}
-
-// JoinConstituent is one constituent that is touched, with its decision.
-type JoinConstituent struct {
-	ID         string          `json:"id"`
-	Name       string          `json:"name"`
-	Decision   triage.Decision `json:"decision"`
-	Asserted   time.Time       `json:"asserted,omitzero"` // first assertion of exploitation
-	Observed   time.Time       `json:"observed,omitzero"` // first observation of an affected host
-	ClockStart time.Time       `json:"clock_start,omitzero"`
-	Deadline   time.Time       `json:"deadline,omitzero"`
-	Hosts      []JoinHost      `json:"hosts"`
-}
-
-// JoinHost is one place with what matching concluded of it.
-type JoinHost struct {
-	Constituent string           `json:"constituent,omitempty"`
-	Asset       string           `json:"asset,omitempty"`
-	Port        int              `json:"port,omitempty"`
-	Proto       string           `json:"proto,omitempty"`
-	Software    string           `json:"software"`
-	Verdict     vedette.Verdict  `json:"verdict"`
-	Presence    vedette.Presence `json:"presence,omitempty"`
-	Exposed     *bool            `json:"exposed,omitempty"`
-	Reasons     []string         `json:"reasons"`
-	Fixed       string           `json:"fixed,omitempty"`
-	FirstSeen   time.Time        `json:"first_seen,omitzero"`
-	LastSeen    time.Time        `json:"last_seen,omitzero"`
-	Check       string           `json:"check,omitempty"`
-	Finding     string           `json:"finding,omitempty"`
-}
-
 // join gathers the join of one vulnerability for a reader.
-func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, error) {
+func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*vedette.Join, error) {
 	canonical, sts, err := sc.Statements(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	j := &Join{ID: canonical, Exploited: []vedette.Exploitation{}, Actors: []JoinActor{}, Constituents: []JoinConstituent{}, LeftOut: []JoinHost{}, Sources: []JoinSource{}}
-	marking := j.say(sts)
+	j := &vedette.Join{ID: canonical, Exploited: []vedette.Exploitation{}, Actors: []vedette.JoinActor{}, Constituents: []vedette.JoinConstituent{}, LeftOut: []vedette.JoinHost{}, Sources: []vedette.JoinSource{}}
+	marking := gatherSaid(j, sts)
 	if j.EPSS, err = sc.EPSS(ctx, canonical); err != nil {
 		return nil, err
 	}
@@ -106,7 +30,7 @@ func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, er
 	}
 	for _, n := range near {
 		if n.Relation == "exploits" && !n.Out {
-			j.Actors = append(j.Actors, JoinActor{n.ID, n.Name, n.Source})
+			j.Actors = append(j.Actors, vedette.JoinActor{ID: n.ID, Name: n.Name, Source: n.Source})
 		}
 	}
 	if err := l.hosts(ctx, sc, j, &marking); err != nil {
@@ -122,19 +46,19 @@ func (l *Line) join(ctx context.Context, sc *store.Scoped, id string) (*Join, er
 		// a fact of an asset of others: for its users alone
 		marking = marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(sc.Principal().Constituents...)})
 	}
-	j.marking, j.Marking = marking, marking.String()
+	j.Mark, j.Marking = marking, marking.String()
 	return j, nil
 }
 
-// say merges the statements and keeps who says what.
-func (j *Join) say(sts []store.Stated) (marking vedette.Marking) {
+// gatherSaid merges the statements and keeps who says what.
+func gatherSaid(j *vedette.Join, sts []store.Stated) (marking vedette.Marking) {
 	var vs []vedette.Vulnerability
 	for _, s := range sts {
 		if marking.TLP == vedette.TLPNone {
 			marking = s.Claim.Marking
 		}
 		marking = marking.Join(s.Claim.Marking)
-		js := JoinSource{Name: s.Source.Name, Since: s.Claim.From, Closed: s.Claim.Closed, Reliability: s.Source.Reliability, Marking: s.Claim.Marking.String(), Says: "names it"}
+		js := vedette.JoinSource{Name: s.Source.Name, Since: s.Claim.From, Closed: s.Claim.Closed, Reliability: s.Source.Reliability, Marking: s.Claim.Marking.String(), Says: "names it"}
 		if v := s.Statement.Vulnerability; v != nil {
 			v := *v
 			js.Says = saying(v)
@@ -151,7 +75,6 @@ func (j *Join) say(sts []store.Stated) (marking vedette.Marking) {
 		j.Sources = append(j.Sources, js)
 	}
 	v := knowledge.Merge(vs)
-	j.vulnerability = v
 	j.Aliases, j.Title, j.Description, j.Published, j.Modified, j.Withdrawn = v.Aliases, v.Title, v.Description, v.Published, v.Modified, v.Withdrawn
 	j.CVSS, j.SSVC, j.CWE, j.Solutions, j.Workarounds, j.References = v.CVSS, v.SSVC, v.CWE, v.Solutions, v.Workarounds, v.References
 	if v.Exploited != nil {
@@ -174,7 +97,7 @@ func saying(v vedette.Vulnerability) string {
 }
 
 // hosts fills in the constituents with their findings and decisions.
-func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *Join, marking *vedette.Marking) error {
+func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *vedette.Join, marking *vedette.Marking) error {
 	cs, err := sc.Constituents(ctx)
 	if err != nil {
 		return err
@@ -183,7 +106,7 @@ func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *Join, marking *ve
 	for _, c := range cs {
 		names[c.ID] = c.Name
 	}
-	by := map[string]*JoinConstituent{}
+	by := map[string]*vedette.JoinConstituent{}
 	var order []string
 	for after := int64(0); ; {
 		fs, next, err := sc.FindingsInFull(ctx, store.FindingFilter{Weakness: j.ID, After: after, Limit: 500})
@@ -193,7 +116,7 @@ func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *Join, marking *ve
 		for _, f := range fs {
 			c := by[f.Constituent]
 			if c == nil {
-				c = &JoinConstituent{ID: f.Constituent, Name: names[f.Constituent]}
+				c = &vedette.JoinConstituent{ID: f.Constituent, Name: names[f.Constituent]}
 				by[f.Constituent] = c
 				order = append(order, f.Constituent)
 			}
@@ -207,15 +130,15 @@ func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *Join, marking *ve
 	slices.Sort(order)
 	for _, id := range order {
 		c := by[id]
-		c.decide(j.vulnerability)
+		decide(c, j)
 		sortHosts(c.Hosts)
 		j.Constituents = append(j.Constituents, *c)
 	}
 	return nil
 }
 
-func hostOf(f vedette.Finding, marking *vedette.Marking) JoinHost {
-	h := JoinHost{Constituent: f.Constituent, Asset: f.Asset, Port: f.Port, Proto: f.Proto, Verdict: f.Verdict, Presence: f.Presence,
+func hostOf(f vedette.Finding, marking *vedette.Marking) vedette.JoinHost {
+	h := vedette.JoinHost{Constituent: f.Constituent, Asset: f.Asset, Port: f.Port, Proto: f.Proto, Verdict: f.Verdict, Presence: f.Presence,
 		FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Finding: f.ID}
 	for i, e := range f.Evidence {
 		*marking = marking.Join(e.Marking)
@@ -237,8 +160,8 @@ func softwareText(s vedette.Software) string {
 	return text
 }
 
-func sortHosts(hs []JoinHost) {
-	slices.SortFunc(hs, func(a, b JoinHost) int {
+func sortHosts(hs []vedette.JoinHost) {
+	slices.SortFunc(hs, func(a, b vedette.JoinHost) int {
 		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()), cmp.Compare(a.Constituent, b.Constituent), cmp.Compare(a.Asset, b.Asset), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Software, b.Software))
 	})
 }
@@ -246,7 +169,7 @@ func sortHosts(hs []JoinHost) {
 // decide takes the row of BOD 26-04 for a constituent: exposed when any
 // affected host is; unknown stays unknown, which the table takes as exposed.
 // The clock starts at the later of assertion and observation.
-func (c *JoinConstituent) decide(v vedette.Vulnerability) {
+func decide(c *vedette.JoinConstituent, j *vedette.Join) {
 	var exposed *bool
 	unknown := false
 	for _, h := range c.Hosts {
@@ -266,8 +189,8 @@ func (c *JoinConstituent) decide(v vedette.Vulnerability) {
 	if unknown && (exposed == nil || !*exposed) {
 		exposed = nil
 	}
-	c.Decision = triage.BOD2604(v, exposed)
-	c.Asserted = knowledge.ExploitedSince(v.Exploited)
+	c.Decision = triage.BOD2604(vedette.Vulnerability{Exploited: j.Exploited, SSVC: j.SSVC}, exposed)
+	c.Asserted = knowledge.ExploitedSince(j.Exploited)
 	if c.Observed.IsZero() {
 		return // nothing is there now: no clock runs
 	}
@@ -275,16 +198,16 @@ func (c *JoinConstituent) decide(v vedette.Vulnerability) {
 	if c.Asserted.After(c.ClockStart) {
 		c.ClockStart = c.Asserted
 	}
-	if c.Asserted.IsZero() && v.Published.After(c.ClockStart) {
-		c.ClockStart = v.Published
+	if c.Asserted.IsZero() && j.Published.After(c.ClockStart) {
+		c.ClockStart = j.Published
 	}
 	c.Deadline = c.Decision.Deadline(c.ClockStart)
 }
 
 // leftOut computes on demand what makes no finding: software of the product
 // that is not affected, fixed by backport, or cannot be told.
-func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join, marking *vedette.Marking) ([]JoinHost, error) {
-	out := []JoinHost{}
+func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *vedette.Join, marking *vedette.Marking) ([]vedette.JoinHost, error) {
+	out := []vedette.JoinHost{}
 	ranges, err := sc.Ranges(ctx, j.ID)
 	if err != nil || len(ranges) == 0 {
 		return out, err
@@ -334,7 +257,7 @@ func (l *Line) leftOut(ctx context.Context, sc *store.Scoped, j *Join, marking *
 			}
 			if !m.Verdict.MakesFinding() {
 				*marking = marking.Join(s.Marking)
-				out = append(out, JoinHost{Constituent: s.Constituent, Asset: s.Asset, Port: s.Port, Proto: s.Proto, Software: softwareText(sw),
+				out = append(out, vedette.JoinHost{Constituent: s.Constituent, Asset: s.Asset, Port: s.Port, Proto: s.Proto, Software: softwareText(sw),
 					Verdict: m.Verdict, Reasons: m.Reasons, Fixed: m.Fixed, FirstSeen: s.Since, Check: s.Check, Exposed: s.Exposed})
 			}
 		}

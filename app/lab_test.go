@@ -131,7 +131,7 @@ func TestBackports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := map[string]JoinHost{}
+	at := map[string]vedette.JoinHost{}
 	for _, h := range j.LeftOut {
 		at[h.Asset] = h
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/vedette-hub/vedette/store/storetest"
 )
 
-func (w *world) join(p vedette.Principal, id string) *Join {
+func (w *world) join(p vedette.Principal, id string) *vedette.Join {
 	w.t.Helper()
 	r := w.run(p)
 	j, err := r.line.join(r.ctx, r.sc, id)

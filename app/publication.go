@@ -36,13 +36,13 @@ func (l *Line) alert(ctx context.Context, weakness, constituent string) (a compo
 	if err != nil {
 		return a, m, false, err
 	}
-	i := slices.IndexFunc(j.Constituents, func(c JoinConstituent) bool { return c.ID == constituent })
+	i := slices.IndexFunc(j.Constituents, func(c vedette.JoinConstituent) bool { return c.ID == constituent })
 	if i < 0 || len(j.Exploited) == 0 {
 		return a, m, false, nil
 	}
 	c := j.Constituents[i]
 	// the profile of the constituent is its own as well
-	m = j.marking.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(constituent)})
+	m = j.Mark.Join(vedette.Marking{TLP: vedette.TLPAmberStrict, Audience: vedette.ToOrgs(constituent)})
 	a = compose.Alert{Version: "1", Marking: m.String(), Constituent: compose.Constituent{ID: c.ID, Name: c.Name}, CVE: j.ID,
 		Title: cmp.Or(j.Title, j.ID), Summary: short(strings.Join(strings.Fields(j.Description), " "), 600), Decision: decisionOf(c)}
 	for _, x := range j.Exploited {
@@ -70,7 +70,7 @@ func (l *Line) alert(ctx context.Context, weakness, constituent string) (a compo
 	return a, m, true, nil
 }
 
-func decisionOf(c JoinConstituent) compose.Decision {
+func decisionOf(c vedette.JoinConstituent) compose.Decision {
 	d := compose.Decision{Table: c.Decision.Table, Row: c.Decision.Row, Outcome: c.Decision.Outcome, Deadline: c.Deadline, Start: c.ClockStart, Asserted: c.Asserted, Observed: c.Observed, Forensic: c.Decision.Forensic}
 	if c.ClockStart.IsZero() {
 		d.Outcome = "nothing affected is there now: no clock runs"
@@ -87,7 +87,7 @@ func decisionOf(c JoinConstituent) compose.Decision {
 
 // mitigation is what to do, each with who says so: the version that fixes
 // first, then the vendor, then what lists require.
-func mitigation(j *Join, c JoinConstituent) (out []compose.Sourced) {
+func mitigation(j *vedette.Join, c vedette.JoinConstituent) (out []compose.Sourced) {
 	fixed := map[string]bool{}
 	for _, h := range c.Hosts {
 		if h.Fixed != "" && !fixed[h.Fixed] {

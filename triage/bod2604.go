@@ -15,33 +15,6 @@ import (
 	"github.com/vedette-hub/vedette"
 )
 
-// Input is one input of a decision.
-type Input struct {
-	Name    string `json:"name"`
-	Value   string `json:"value"`
-	Assumed bool   `json:"assumed,omitempty"` // nobody says it: the stricter value was taken
-	Why     string `json:"why"`               // who says so, or why it was assumed
-}
-
-// Decision is a row of a decision table and how it was reached.
-type Decision struct {
-	Table    string  `json:"table"` // "CISA BOD 26-04"
-	Row      int     `json:"row"`   // as the table numbers it
-	Inputs   []Input `json:"inputs"`
-	Outcome  string  `json:"outcome"`
-	Days     int     `json:"days,omitempty"` // calendar days to fix; 0: with the next upgrade of the system
-	Forensic bool    `json:"forensic,omitempty"`
-}
-
-// Deadline is the day the decision gives, counted in calendar days from start;
-// the zero time when it gives none.
-func (d Decision) Deadline(start time.Time) time.Time {
-	if d.Days == 0 {
-		return time.Time{}
-	}
-	return start.AddDate(0, 0, d.Days)
-}
-
 //go:embed bod2604.csv
 var bod2604Text string
 
@@ -93,18 +66,18 @@ func readBOD2604(text string) (map[[4]string]bodRow, error) {
 // automatable, technical impact. What nobody says is assumed to be the
 // stricter value, and the decision says so. Any source that confirms
 // exploitation counts as KEV does, unless it has withdrawn it.
-func BOD2604(v vedette.Vulnerability, exposed *bool) Decision {
-	inputs := []Input{exploited(v.Exploited), exposure(exposed), automatable(v.SSVC), impact(v.SSVC)}
+func BOD2604(v vedette.Vulnerability, exposed *bool) vedette.Ruling {
+	inputs := []vedette.RulingInput{exploited(v.Exploited), exposure(exposed), automatable(v.SSVC), impact(v.SSVC)}
 	var key [4]string
 	for i := range inputs {
 		inputs[i].Name = bodInputs[i]
 		key[i] = inputs[i].Value
 	}
 	r := bod2604()[key]
-	return Decision{Table: "CISA BOD 26-04", Row: r.number, Inputs: inputs, Outcome: r.outcome, Days: r.days, Forensic: r.forensic}
+	return vedette.Ruling{Table: "CISA BOD 26-04", Row: r.number, Inputs: inputs, Outcome: r.outcome, Days: r.days, Forensic: r.forensic}
 }
 
-func exploited(list []vedette.Exploitation) Input {
+func exploited(list []vedette.Exploitation) vedette.RulingInput {
 	withdrawn := ""
 	for _, e := range list {
 		if e.Status != "confirmed" {
@@ -115,14 +88,14 @@ func exploited(list []vedette.Exploitation) Input {
 			who = "a source"
 		}
 		if e.Ended.IsZero() {
-			return Input{Value: "yes", Why: who + " confirms exploitation" + since(e.Since)}
+			return vedette.RulingInput{Value: "yes", Why: who + " confirms exploitation" + since(e.Since)}
 		}
 		withdrawn = who + " withdrew its entry on " + e.Ended.Format(time.DateOnly)
 	}
 	if withdrawn != "" {
-		return Input{Value: "no", Why: withdrawn + ", and no other source confirms exploitation"}
+		return vedette.RulingInput{Value: "no", Why: withdrawn + ", and no other source confirms exploitation"}
 	}
-	return Input{Value: "no", Why: "no source confirms exploitation"}
+	return vedette.RulingInput{Value: "no", Why: "no source confirms exploitation"}
 }
 
 func since(t time.Time) string {
@@ -132,34 +105,34 @@ func since(t time.Time) string {
 	return " since " + t.Format(time.DateOnly)
 }
 
-func exposure(exposed *bool) Input {
+func exposure(exposed *bool) vedette.RulingInput {
 	switch {
 	case exposed == nil:
-		return Input{Value: "yes", Assumed: true, Why: "nobody looked whether public networks reach it"}
+		return vedette.RulingInput{Value: "yes", Assumed: true, Why: "nobody looked whether public networks reach it"}
 	case *exposed:
-		return Input{Value: "yes", Why: "it was reached from public networks"}
+		return vedette.RulingInput{Value: "yes", Why: "it was reached from public networks"}
 	}
-	return Input{Value: "no", Why: "it is not reachable from public networks"}
+	return vedette.RulingInput{Value: "no", Why: "it is not reachable from public networks"}
 }
 
-func automatable(s *vedette.SSVC) Input {
+func automatable(s *vedette.SSVC) vedette.RulingInput {
 	if s != nil {
 		switch a := strings.ToLower(s.Automatable); a {
 		case "yes", "no":
-			return Input{Value: a, Why: ssvcSays(s)}
+			return vedette.RulingInput{Value: a, Why: ssvcSays(s)}
 		}
 	}
-	return Input{Value: "yes", Assumed: true, Why: "no SSVC data says whether it can be automated"}
+	return vedette.RulingInput{Value: "yes", Assumed: true, Why: "no SSVC data says whether it can be automated"}
 }
 
-func impact(s *vedette.SSVC) Input {
+func impact(s *vedette.SSVC) vedette.RulingInput {
 	if s != nil {
 		switch i := strings.ToLower(s.TechnicalImpact); i {
 		case "partial", "total":
-			return Input{Value: i, Why: ssvcSays(s)}
+			return vedette.RulingInput{Value: i, Why: ssvcSays(s)}
 		}
 	}
-	return Input{Value: "total", Assumed: true, Why: "no SSVC data says how much an attacker gains"}
+	return vedette.RulingInput{Value: "total", Assumed: true, Why: "no SSVC data says how much an attacker gains"}
 }
 
 func ssvcSays(s *vedette.SSVC) string {
