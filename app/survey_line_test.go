@@ -21,7 +21,8 @@ import (
 
 // TestLine plays what happens in the world against the whole line, on both
 // engines. A scenario is an internet and the steps of scenarioSteps; a day
-// passes before every survey and retest, which are counted from 1.
+// passes before every survey and retest, which are counted from 1. A step that
+// begins with refused must fail.
 func TestLine(t *testing.T) {
 	files, err := filepath.Glob("testdata/line/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -64,11 +65,15 @@ func playFile(t *testing.T, file string) {
 		if len(words) == 0 || words[0] == "#" {
 			continue
 		}
+		refused := words[0] == "refused"
+		if refused {
+			words = words[1:]
+		}
 		step := scenarioSteps[words[0]]
 		if step == nil {
 			t.Fatalf("%s:%d: no step is called %s", file, i+1, words[0])
 		}
-		if err := step(s, words[1:]); err != nil {
+		if err := step(s, words[1:]); (err != nil) != refused {
 			t.Errorf("%s:%d: %s: %v", file, i+1, line, err)
 		}
 	}
@@ -96,6 +101,18 @@ var scenarioSteps = map[string]func(s *scenario, args []string) error{
 	"verdict":  (*scenario).verdict,  // verdict WEAKNESS ASSET VERDICT: what cve show says
 	"diff":     (*scenario).diff,     // diff CONSTITUENT FILE: what survey diff says
 	"unknowns": (*scenario).unknowns, // unknowns FILE
+
+	"apply":        (*scenario).apply,        // apply FILE: the constituency is what it says
+	"pass":         (*scenario).pass,         // pass N: days
+	"case":         (*scenario).caseIs,       // case CONSTITUENT WEAKNESS STATE [presence=P] [covered=KIND|no] [back=N] [check=B] [places=N] [opened=DAY] [due=DAY]
+	"cases":        (*scenario).cases,        // cases N: how many there are, the closed too
+	"open":         (*scenario).open,         // open CONSTITUENT...: whose cases wait, one for each
+	"handle":       (*scenario).handle,       // handle CONSTITUENT WEAKNESS STATE [REASON...]
+	"decide":       (*scenario).decide,       // decide WHO CONSTITUENT WEAKNESS KIND [days=N] [asset=A] [everywhere]
+	"approve":      (*scenario).approve,      // approve WHO: the last decision
+	"revoke":       (*scenario).revoke,       // revoke WHO REASON...: the last decision
+	"rebuild":      (*scenario).rebuild,      // rebuild
+	"publications": (*scenario).publications, // publications KIND N editions=N
 }
 
 func (s *scenario) imports(args []string) error {
