@@ -38,12 +38,13 @@ const (
 
 // Globals are the flags of every command.
 type Globals struct {
-	Data      string `help:"Folder of the embedded store." default:"data" env:"VEDETTE_DATA" placeholder:"DIR"`
-	DB        string `help:"PostgreSQL store; wins over --data." env:"VEDETTE_DB" placeholder:"URL"`
-	Config    string `help:"Configuration; vedette.yaml in the data folder when there is one." env:"VEDETTE_CONFIG" placeholder:"FILE" name:"config"`
-	TokenFile string `help:"File with an API token; decides who acts." env:"VEDETTE_TOKEN_FILE" placeholder:"FILE"`
-	Output    string `help:"Form of the output: table, json, jsonl or csv." short:"o" default:"table" enum:"table,json,jsonl,csv" env:"VEDETTE_OUTPUT"`
-	Quiet     bool   `help:"No progress on stderr." short:"q" env:"VEDETTE_QUIET"`
+	Data       string `help:"Folder of the embedded store." default:"data" env:"VEDETTE_DATA" placeholder:"DIR"`
+	DB         string `help:"PostgreSQL store; wins over --data." env:"VEDETTE_DB" placeholder:"URL"`
+	Config     string `help:"Configuration; vedette.yaml in the data folder when there is one." env:"VEDETTE_CONFIG" placeholder:"FILE" name:"config"`
+	TokenFile  string `help:"File with an API token; decides who acts." env:"VEDETTE_TOKEN_FILE" placeholder:"FILE"`
+	SecretFile string `help:"Key that seals secrets; secret.key in the data folder by itself." env:"VEDETTE_SECRET_FILE" placeholder:"FILE"`
+	Output     string `help:"Form of the output: table, json, jsonl or csv." short:"o" default:"table" enum:"table,json,jsonl,csv" env:"VEDETTE_OUTPUT"`
+	Quiet      bool   `help:"No progress on stderr." short:"q" env:"VEDETTE_QUIET"`
 }
 
 // run is one call of a command: who acts on which store.

@@ -71,9 +71,14 @@ type Commands struct {
 		List sourceList `cmd:"" help:"List who says things, under which marking."`
 	} `cmd:"" help:"Who says things."`
 	User struct {
-		Add     userAdd     `cmd:"" help:"Add a person, or change the rights of one."`
-		List    userList    `cmd:"" help:"List persons."`
-		Disable userDisable `cmd:"" help:"Take all rights of a person away."`
+		Add      userAdd      `cmd:"" help:"Add a person, or change the rights of one."`
+		List     userList     `cmd:"" help:"List persons."`
+		Disable  userDisable  `cmd:"" help:"Take all rights of a person away."`
+		Password userPassword `cmd:"" help:"Set a password, read from the terminal or stdin."`
+		TOTP     userTOTP     `cmd:"" name:"totp" help:"Enrol a code generator: one-time codes as second proof."`
+		Link     userLink     `cmd:"" help:"Print a link that signs a person in once."`
+		Sessions userSessions `cmd:"" help:"List or end the sessions of a person."`
+		Unlock   userUnlock   `cmd:"" help:"Let a person try again who failed too often."`
 	} `cmd:"" help:"Persons."`
 	Token struct {
 		Add    tokenAdd    `cmd:"" help:"Make a token; its secret is printed once."`

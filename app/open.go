@@ -60,7 +60,9 @@ func (g *Globals) place() string {
 
 // open opens the store and finds out who acts.
 func (g *Globals) open(ctx context.Context) (*store.Store, vedette.Principal, error) {
-	s, err := store.Open(ctx, g.place(), StoreOptions())
+	opt := StoreOptions()
+	opt.Secret = g.SecretFile
+	s, err := store.Open(ctx, g.place(), opt)
 	if err != nil {
 		return nil, vedette.Principal{}, err
 	}

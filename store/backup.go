@@ -27,9 +27,10 @@ const (
 
 // backupTables are the tables in the order they are written. Full text is
 // derived again on restore; the to-do table comes along so that nothing is owed twice.
+// Sessions, sign-in links and counts of failures stay behind: whoever was in signs in again.
 var backupTables = []string{"meta", "seqs", "terms", "markings", "sources", "documents", "blocks", "intakes", "objects", "claims", "heads", "vals", "edges",
 	"names", "affected", "exploited", "aliases", "epss", "epss_now", "constituents", "assets", "asset_users", "facts", "fact_names", "observations", "coverage",
-	"pairs", "findings", "evidence", "todo", "events", "seals", "counters", "users", "tokens",
+	"pairs", "findings", "evidence", "todo", "events", "seals", "counters", "users", "tokens", "passwords", "totps", "recoveries", "passkeys", "subjects",
 	"surveys", "parts", "observed", "stops", "refusals", "optouts", "schedules", "confirmed", "cases", "publications", "editions", "deliveries", "decisions"}
 
 // BackupHeader says what a backup is of.

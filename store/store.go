@@ -42,6 +42,10 @@ type Options struct {
 	// Hook sees every statement before it runs and may fail it: tests inject
 	// faults and collect queries with it.
 	Hook func(op, query string) error
+	// Secret is the file of the key that seals what has to be read again, such
+	// as the secrets of code generators; "" is secret.key beside an embedded
+	// database, and none for PostgreSQL.
+	Secret string
 	// Batch is how many statements go into one transaction, 0 for 20,000.
 	Batch int
 }
@@ -57,6 +61,9 @@ type Store struct {
 	// prepared are statements of the one writing connection of SQLite, kept
 	// from one transaction to the next; pgx keeps its own.
 	prepared map[string]*sql.Stmt
+
+	// hashers holds a token for each password that is hashed now.
+	hashers chan struct{}
 
 	mu       sync.Mutex
 	terms    map[string]int64
@@ -78,7 +85,7 @@ func Open(ctx context.Context, where string, opt Options) (*Store, error) {
 	if opt.Batch == 0 {
 		opt.Batch = 20_000
 	}
-	s := &Store{opt: opt, prepared: map[string]*sql.Stmt{}}
+	s := &Store{opt: opt, prepared: map[string]*sql.Stmt{}, hashers: make(chan struct{}, hashing)}
 	s.forget()
 	var err error
 	if IsURL(where) {

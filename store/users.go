@@ -66,23 +66,33 @@ func (sc *Scoped) AddUser(ctx context.Context, u vedette.Principal) error {
 			}
 		}
 		roles, cons, orgs := list(u.Roles), list(u.Constituents), list(u.Orgs)
-		var k int64
-		found, err := one(t, "select k from users where name = ?", []any{u.Name}, &k)
-		switch {
-		case err != nil:
-			return err
-		case found:
-			_, err = t.exec("update users set roles = ?, constituents = ?, orgs = ?, disabled_at = null where k = ?", roles, cons, orgs, k)
-		default:
-			if k, err = t.reserve("users", 1); err == nil {
-				_, err = t.exec("insert into users(k, name, roles, constituents, orgs, created_at) values (?,?,?,?,?,?)", k, u.Name, roles, cons, orgs, us(t.Now()))
-			}
-		}
-		if err != nil {
+		if err := t.setUser(u.Name, roles, cons, orgs); err != nil {
 			return err
 		}
 		return t.event(sc.did("user add", u.Name, map[string]string{"roles": roles, "constituents": cons}))
 	})
+}
+
+// setUser adds a user or gives him these rights; other ones end his sessions.
+func (t *tx) setUser(name, roles, cons, orgs string) error {
+	var k int64
+	var same bool
+	found, err := one(t, "select k, roles = ? and constituents = ? and orgs = ? and disabled_at is null from users where name = ?", []any{roles, cons, orgs, name}, &k, &same)
+	if err != nil || same {
+		return err
+	}
+	if found {
+		if _, err := t.exec("update users set roles = ?, constituents = ?, orgs = ?, disabled_at = null where k = ?", roles, cons, orgs, k); err != nil {
+			return err
+		}
+		_, err = t.endSessions(k, name)
+		return err
+	}
+	if k, err = t.reserve("users", 1); err != nil {
+		return err
+	}
+	_, err = t.exec("insert into users(k, name, roles, constituents, orgs, created_at) values (?,?,?,?,?,?)", k, name, roles, cons, orgs, us(t.Now()))
+	return err
 }
 
 func (sc *Scoped) did(verb, subject string, detail map[string]string) vedette.Event {
@@ -97,17 +107,19 @@ func list[T ~string](items []T) string {
 	return string(b)
 }
 
-// DisableUser takes all rights away; the tokens that act for him end with it.
+// DisableUser takes all rights away; the tokens that act for him and his
+// sessions end with it.
 func (sc *Scoped) DisableUser(ctx context.Context, name string) error {
 	if err := sc.may("user disable"); err != nil {
 		return err
 	}
 	return sc.s.update(ctx, func(t *tx) error {
-		n, err := t.exec("update users set disabled_at = ? where name = ? and disabled_at is null", us(t.Now()), name)
-		if err == nil && n == 0 {
-			err = vedette.NotFound("user %s", name)
+		var k int64
+		found, err := one(t, "update users set disabled_at = ? where name = ? and disabled_at is null returning k", []any{us(t.Now()), name}, &k)
+		if err != nil || !found {
+			return orElse(err, vedette.NotFound("user %s", name))
 		}
-		if err != nil {
+		if _, err := t.endSessions(k, name); err != nil {
 			return err
 		}
 		return t.event(sc.did("user disable", name, nil))

@@ -49,6 +49,11 @@ var publicRows = map[string]string{
 	"editions":     "select p.id, c.id, e.version, e.state, e.level, " + markColumns + ", e.drafted_at, e.body from editions e join publications p on p.k = e.publication_k join constituents c on c.k = e.constituent_k join markings m on m.k = e.mark_k",
 	"deliveries":   "select p.id, c.id, e.version, d.contact, d.role, d.reason, d.token, d.state, d.due_at, d.tries, d.error, coalesce(d.sent_at, 0), coalesce(d.acked_at, 0) from deliveries d join editions e on e.k = d.edition_k join publications p on p.k = e.publication_k join constituents c on c.k = e.constituent_k",
 	"decisions":    "select d.id, d.kind, o.id, coalesce(c.id, ''), d.asset, d.from_t, coalesce(d.until_t, 0), d.reason, d.principal, d.approver, coalesce(d.approved_at, 0), coalesce(d.ended_at, 0) from decisions d join objects o on o.k = d.object_k left join constituents c on c.k = d.constituent_k",
+	"passwords":    "select u.name, p.set_at from passwords p join users u on u.k = p.user_k",
+	"totps":        "select u.name, t.made_at, coalesce(t.confirmed_at, 0), t.step from totps t join users u on u.k = t.user_k",
+	"recoveries":   "select u.name, coalesce(r.used_at, 0) from recoveries r join users u on u.k = r.user_k",
+	"passkeys":     "select u.name, p.id, p.name, p.sign_count from passkeys p join users u on u.k = p.user_k",
+	"subjects":     "select u.name, s.issuer, s.subject, s.made_at from subjects s join users u on u.k = s.user_k",
 	"tokens":       "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
 
