@@ -178,14 +178,24 @@ func (r *run) drain() error {
 
 // progress shows one line that replaces the last, on a terminal only.
 func (r *run) progress(format string, a ...any) {
-	f, ok := r.errs.(*os.File)
-	if r.Quiet || !ok {
+	if r.Quiet || !isTerminal(r.errs) {
 		return
 	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return
+	fmt.Fprintf(r.errs, "\r\033[K"+format, a...)
+}
+
+// isTerminal says whether a stream is a person's screen or keyboard.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
 	}
-	fmt.Fprintf(f, "\r\033[K"+format, a...)
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // a device as well
+	return err != nil || !os.SameFile(info, null)
 }
 
 // note writes a line to stderr unless quiet.

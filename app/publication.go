@@ -1,11 +1,11 @@
 package app
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/compose"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/store"
 )
 
@@ -238,12 +239,12 @@ type publicationShow struct {
 	ID          string `arg:"" name:"id" help:"Publication, by id or number."`
 	Constituent string `help:"The edition of this constituent, as text." placeholder:"ID"`
 	Version     int    `help:"This version of it; the last otherwise." placeholder:"N"`
-	Form        string `help:"How to write the edition: md, html or json." default:"md" enum:"md,html,json"`
+	Form        string `help:"How to write the edition: md, html, json or pdf." default:"md" enum:"md,html,json,pdf"`
 }
 
 // Help is shown by --help.
 func (publicationShow) Help() string {
-	return "Examples:\n  vedette publication show TA-2026-001\n  vedette publication show TA-2026-001 --constituent alpha\n  vedette publication show P-0123456789 --constituent alpha --form html > alpha.html"
+	return "Examples:\n  vedette publication show TA-2026-001\n  vedette publication show TA-2026-001 --constituent alpha\n  vedette publication show P-0123456789 --constituent alpha --form html > alpha.html\n  vedette publication show TA-2026-001 --constituent alpha --form pdf > alpha.pdf"
 }
 
 // Run shows.
@@ -263,27 +264,64 @@ func (c *publicationShow) Run(r *run) error {
 		}
 		return r.print(t)
 	}
+	form := compose.Form(c.Form)
+	if form.Binary() && isTerminal(r.out) {
+		return fmt.Errorf("%w: %s is no text for a terminal: send it to a file, as > %s.%[2]s", errUsage, form, c.Constituent)
+	}
 	for _, e := range slices.Backward(es) {
 		if e.Constituent == c.Constituent && (c.Version == 0 || e.Version == c.Version) {
-			a, err := editionOf(p, e)
+			a, err := editionOf(p, e, es)
 			if err != nil {
 				return err
 			}
-			return a.Write(r.out, compose.Form(c.Form))
+			if a.Team, err = r.team(); err != nil {
+				return err
+			}
+			return a.Write(r.out, form)
 		}
 	}
 	return vedette.NotFound("edition of %s for %s", c.ID, c.Constituent)
 }
 
-// editionOf is a kept edition with the number that its publication has now.
-func editionOf(p vedette.Publication, e vedette.Edition) (a compose.Alert, err error) {
-	if err := json.NewDecoder(bytes.NewReader(e.Body)).Decode(&a); err != nil {
+// team is who publishes, as configured; nil when nobody is named.
+func (g *Globals) team() (*compose.Team, error) {
+	conf, err := g.config()
+	if err != nil || conf.Team == (config.Team{}) {
+		return nil, err
+	}
+	return &compose.Team{Name: conf.Team.Name, Contact: conf.Team.Contact}, nil
+}
+
+// editionOf is a kept edition with what its publication knows now: the number,
+// the reason of a withdrawal, and the history out of the versions the reader sees.
+func editionOf(p vedette.Publication, e vedette.Edition, all []vedette.Edition) (a compose.Alert, err error) {
+	if err := json.Unmarshal(e.Body, &a); err != nil {
 		return a, err
 	}
 	a.Number, a.Version, a.Drafted = p.Number, strconv.Itoa(e.Version), e.Drafted
-	if e.State == vedette.PublicationDraft {
+	switch e.State {
+	case vedette.PublicationDraft:
 		a.Number = ""
+	case vedette.PublicationWithdrawn:
+		a.Withdrawn = p.Reason
 	}
+	var before *compose.Alert
+	for _, x := range all { // by version
+		if x.Constituent != e.Constituent || x.Version > e.Version {
+			continue
+		}
+		var b compose.Alert
+		if err := json.Unmarshal(x.Body, &b); err != nil {
+			return a, err
+		}
+		changes := []string{"first version"}
+		if before != nil {
+			changes = b.Changes(*before)
+		}
+		a.History = append(a.History, compose.Revision{Version: strconv.Itoa(x.Version), Date: x.Drafted, Changes: changes})
+		before = &b
+	}
+	slices.Reverse(a.History)
 	return a, nil
 }
 
@@ -336,7 +374,7 @@ func (r *run) lint(id string) ([]editionFault, error) {
 		if e.State != vedette.PublicationDraft {
 			continue
 		}
-		a, err := editionOf(p, e)
+		a, err := editionOf(p, e, es)
 		if err != nil {
 			return nil, err
 		}

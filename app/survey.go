@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,16 +154,11 @@ func (r *run) maySurvey(c vedette.Constituent, contact string, yes bool) error {
 	for _, e := range c.Exclude {
 		fmt.Fprintf(r.errs, "  never %s\n", cmp.Or(e.Domain, e.CIDR, e.URL))
 	}
-	f, ok := r.in.(*os.File)
-	if ok {
-		info, err := f.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
+	if !isTerminal(r.in) {
 		return vedette.Refused("nobody is here to ask: add --yes when the documents are in order")
 	}
 	fmt.Fprint(r.errs, "Begin? [y/N] ")
-	answer, err := bufio.NewReader(f).ReadString('\n')
+	answer, err := bufio.NewReader(r.in).ReadString('\n')
 	if err != nil || !strings.EqualFold(strings.TrimSpace(answer), "y") {
 		return vedette.Refused("not begun")
 	}

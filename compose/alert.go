@@ -1,6 +1,11 @@
 package compose
 
 import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +34,36 @@ type Alert struct {
 	References []string    `json:"references,omitempty"`
 	Sources    []Source    `json:"sources,omitempty"`
 	Drafted    time.Time   `json:"drafted"`
+
+	Withdrawn string     `json:"withdrawn,omitempty"` // the reason
+	History   []Revision `json:"history,omitempty"`   // newest first
+	Team      *Team      `json:"team,omitempty"`
+}
+
+// Team is who publishes, and where questions go.
+type Team struct {
+	Name    string `json:"name,omitempty"`
+	Contact string `json:"contact,omitempty"`
+}
+
+// Revision is one version of an edition and what it changed.
+type Revision struct {
+	Version string    `json:"version"`
+	Date    time.Time `json:"date"`
+	Changes []string  `json:"changes"`
+}
+
+// Write writes an alert in a form.
+func (a Alert) Write(w io.Writer, form Form) error { return a.sheet().write(w, form, a) }
+
+// sheet is the alert ready to be written.
+func (a Alert) sheet() Sheet {
+	s := Sheet{Kind: "Threat alert", Number: a.Number, Version: a.Version, Level: string(a.Level), Marking: a.Marking, Reader: a.Constituent.Name,
+		Title: a.Title, Keywords: []string{a.CVE}, Drafted: a.Drafted, Text: fill("alert.md.tmpl", a)}
+	if a.Team != nil {
+		s.Team = a.Team.Name
+	}
+	return s
 }
 
 // Constituent is whom an edition is for.
@@ -79,7 +114,8 @@ type Host struct {
 	Check    string           `json:"check,omitempty"`
 }
 
-func (h Host) place() string {
+// Place is where the host answers: "vpn.alder.example:443/tcp".
+func (h Host) Place() string {
 	if h.Asset == "" {
 		return "declared"
 	}
@@ -87,6 +123,26 @@ func (h Host) place() string {
 		return h.Asset
 	}
 	return strings.TrimSuffix(h.Asset+":"+strconv.Itoa(h.Port)+"/"+h.Proto, "/")
+}
+
+// Named says whether the title names the vulnerability already.
+func (a Alert) Named() bool { return strings.Contains(a.Title, a.CVE) }
+
+// Tally is how many places are in which state, in a few words.
+func (a Alert) Tally() string {
+	var states []vedette.Presence
+	n := map[vedette.Presence]int{}
+	for _, h := range a.Hosts {
+		if n[h.Presence]++; n[h.Presence] == 1 {
+			states = append(states, h.Presence)
+		}
+	}
+	slices.SortFunc(states, func(x, y vedette.Presence) int { return cmp.Or(n[y]-n[x], cmp.Compare(x, y)) })
+	out := make([]string, len(states))
+	for i, s := range states {
+		out[i] = fmt.Sprintf("%d %s", n[s], s)
+	}
+	return count(len(a.Hosts), "place") + ": " + strings.Join(out, ", ")
 }
 
 // Decision is until when it is to be fixed, and why.
@@ -168,4 +224,84 @@ func is(n int) string {
 		return "is"
 	}
 	return "are"
+}
+
+// Changes are what an alert says that the version before it did not, in words
+// for its reader.
+func (a Alert) Changes(before Alert) (out []string) {
+	if a.Level != before.Level {
+		out = append(out, fmt.Sprintf("the level is %s, was %s", a.Level, before.Level))
+	}
+	if was := before.Decision.Deadline; !a.Decision.Deadline.Equal(was) {
+		switch {
+		case a.Decision.Deadline.IsZero():
+			out = append(out, "no clock runs any more")
+		case was.IsZero():
+			out = append(out, "fix by "+stamp(a.Decision.Deadline))
+		default:
+			out = append(out, "fix by "+stamp(a.Decision.Deadline)+", was "+stamp(was))
+		}
+	}
+	out = append(out, a.placesSince(before)...)
+	if who := fresh(a.Exploited, before.Exploited, func(x Exploited) string { return x.Source }); len(who) > 0 {
+		out = append(out, several(who)+" reports exploitation")
+	}
+	if who := fresh(a.Actors, before.Actors, func(x Actor) string { return x.Name }); len(who) > 0 {
+		out = append(out, "used by "+several(who))
+	}
+	if !slices.Equal(a.Mitigation, before.Mitigation) {
+		out = append(out, "what to do")
+	}
+	if a.Title != before.Title || a.Summary != before.Summary || !slices.Equal(a.References, before.References) {
+		out = append(out, "what it is")
+	}
+	if len(out) == 0 {
+		out = []string{"details and sources"}
+	}
+	return out
+}
+
+// placesSince are places that are new, gone, or in another state.
+func (a Alert) placesSince(before Alert) (out []string) {
+	key := func(h Host) string { return h.Place() + " (" + h.Software + ")" }
+	was := map[string]vedette.Presence{}
+	for _, h := range before.Hosts {
+		was[key(h)] = h.Presence
+	}
+	now := map[vedette.Presence][]string{}
+	for _, h := range a.Hosts {
+		if p, ok := was[key(h)]; ok && p != h.Presence {
+			now[h.Presence] = append(now[h.Presence], h.Place())
+		}
+	}
+	if places := fresh(a.Hosts, before.Hosts, key); len(places) > 0 {
+		out = append(out, "new: "+several(places))
+	}
+	for _, p := range slices.Sorted(maps.Keys(now)) {
+		out = append(out, fmt.Sprintf("now %s: %s", p, several(now[p])))
+	}
+	if places := fresh(before.Hosts, a.Hosts, key); len(places) > 0 {
+		out = append(out, "no longer listed: "+several(places))
+	}
+	return out
+}
+
+// fresh are the keys of what is in now and was not before, each once.
+func fresh[T any](now, before []T, key func(T) string) (out []string) {
+	for _, x := range now {
+		k := key(x)
+		if !slices.Contains(out, k) && !slices.ContainsFunc(before, func(y T) bool { return key(y) == k }) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// several names the first few.
+func several(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 }

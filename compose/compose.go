@@ -5,21 +5,11 @@
 package compose
 
 import (
-	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
-	"html/template"
-	"io"
 	"slices"
 	"strings"
-	texttemplate "text/template"
 	"time"
-
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
-
-	"github.com/vedette-hub/vedette"
 )
 
 //go:embed *.tmpl
@@ -33,69 +23,50 @@ const (
 	Markdown Form = "md"
 	HTML     Form = "html"
 	JSON     Form = "json"
+	PDF      Form = "pdf"
 )
 
 // Forms are all forms.
-var Forms = []Form{Markdown, HTML, JSON}
+var Forms = []Form{Markdown, HTML, JSON, PDF}
 
-// Write writes an alert in a form.
-func (a Alert) Write(w io.Writer, form Form) error {
-	switch form {
-	case JSON:
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(a)
-	case Markdown:
-		_, err := io.WriteString(w, a.text())
-		return err
-	case HTML:
-		return a.html(w)
-	}
-	return vedette.Invalid("no form %q; the forms are %q", form, Forms)
-}
+// Binary says whether a form is no text: a terminal must not get it.
+func (f Form) Binary() bool { return f == PDF }
 
-// text is the alert in Markdown. Everything that comes from outside is escaped:
-// a description must not become a heading, a link or a picture.
-func (a Alert) text() string {
-	t := texttemplate.Must(texttemplate.New("alert.md.tmpl").Funcs(texttemplate.FuncMap{
-		"md": escape, "time": stamp, "place": Host.place, "defang": func(s string) string { return escape(defang(s)) },
-	}).ParseFS(templates, "alert.md.tmpl"))
-	var b bytes.Buffer
-	if err := t.Execute(&b, a); err != nil {
-		panic(err) // of the template alone: a test runs it
-	}
-	return squeeze(b.String())
-}
-
-var markdown = goldmark.New(goldmark.WithExtensions(extension.Table)) // raw HTML is left out by default
-
-// html is a whole page without script, style or picture from elsewhere.
-func (a Alert) html(w io.Writer) error {
-	var body bytes.Buffer
-	if err := markdown.Convert([]byte(a.text()), &body); err != nil {
-		return err
-	}
-	t, err := template.New("page.html.tmpl").Funcs(template.FuncMap{"clean": clean}).ParseFS(templates, "page.html.tmpl")
-	if err != nil {
-		return err
-	}
-	return t.Execute(w, struct {
-		Alert
-		Body template.HTML
-	}{a, template.HTML(body.String())}) // goldmark's own output of escaped text
-}
-
-// escape makes text from outside plain text in Markdown (CommonMark §2.4), on one line.
+// escape makes text from outside plain text in Markdown (CommonMark §2.4), on
+// one line, wherever on a line it stands.
 func escape(s string) string {
+	s = clean(s)
 	var b strings.Builder
-	for _, r := range clean(s) {
-		switch {
-		case strings.ContainsRune("\\`*_{}[]()#+-.!|<>~&\"'$^=:@/", r) && !plainInside(r):
+	if n := blockStart(s); n > 0 {
+		b.WriteString(s[:n-1] + "\\" + s[n-1:n])
+		s = s[n:]
+	}
+	for _, r := range s {
+		if strings.ContainsRune("\\`*_{}[]#+!|<>~&@", r) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// blockStart is how long the beginning is that would start a list, a line or a
+// heading where a line begins (CommonMark §4.1, §4.3, §5.2); else 0.
+func blockStart(s string) int {
+	if s == "" {
+		return 0
+	}
+	if s[0] == '-' || s[0] == '=' {
+		return 1
+	}
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	if n > 0 && n < len(s) && (s[n] == '.' || s[n] == ')') && (n+1 == len(s) || s[n+1] == ' ') {
+		return n + 1
+	}
+	return 0
 }
 
 // clean is a text on one line without control and direction characters.
@@ -108,10 +79,6 @@ func clean(s string) string {
 	}, strings.Join(strings.Fields(s), " "))
 }
 
-// plainInside are punctuation characters that mean nothing where we put text:
-// never at the start of a line.
-func plainInside(r rune) bool { return strings.ContainsRune("-.():/'\"=$^,", r) }
-
 // defang keeps a link from being followed by mistake.
 func defang(s string) string {
 	s = strings.Replace(s, "http", "hxxp", 1)
@@ -119,8 +86,8 @@ func defang(s string) string {
 	if !ok {
 		return s
 	}
-	host, path, _ := strings.Cut(rest, "/")
-	if path != "" {
+	host, path, more := strings.Cut(rest, "/")
+	if more {
 		path = "/" + path
 	}
 	return scheme + "://" + strings.ReplaceAll(host, ".", "[.]") + path
@@ -152,7 +119,7 @@ type Fault struct {
 // source below the gate, nothing to do, a marking above the reader.
 func (a Alert) Check(others []string) []Fault {
 	var out []Fault
-	text := strings.ToLower(a.text())
+	text := strings.ToLower(a.sheet().Text)
 	for _, o := range others {
 		if o != "" && !strings.EqualFold(o, a.Constituent.ID) && !strings.EqualFold(o, a.Constituent.Name) && mentions(text, strings.ToLower(escape(o))) {
 			out = append(out, Fault{"text", fmt.Sprintf("names another constituent, %s", o), true})

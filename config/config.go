@@ -27,6 +27,13 @@ import (
 type Config struct {
 	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
 	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
+	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
+}
+
+// Team is who publishes.
+type Team struct {
+	Name    string `yaml:"name" json:"name" about:"of the team, as Example CSIRT"`
+	Contact string `yaml:"contact" json:"contact" about:"where questions about a publication go: mail address, telephone, hours"`
 }
 
 // Mail is how mails are sent.
