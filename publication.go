@@ -40,5 +40,9 @@ type Edition struct {
 	Level       string           `json:"level"`
 	Marking     Marking          `json:"marking"`
 	Drafted     time.Time        `json:"drafted"`
-	Body        []byte           `json:"-"` // the kind's own JSON
+	Deadline    time.Time        `json:"deadline,omitzero"` // until when to act; zero when no clock runs
+	Body        []byte           `json:"-"`                 // the kind's own JSON
+	// Says is equal for two editions that say the same but for when it was seen;
+	// the body when empty.
+	Says string `json:"-"`
 }

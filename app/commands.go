@@ -36,14 +36,16 @@ type Commands struct {
 		Revoke    caseRevoke    `cmd:"" help:"End a decision: what it covered counts again."`
 	} `cmd:"" help:"What is done about a weakness at a constituent."`
 	Publication struct {
-		Draft    publicationDraft    `cmd:"" help:"Draft the alert of an exploited vulnerability, an edition for each constituent it touches."`
-		List     publicationList     `cmd:"" help:"List publications, newest first."`
-		Show     publicationShow     `cmd:"" help:"Show the editions of a publication, or one of them as text, HTML or JSON."`
-		Lint     publicationLint     `cmd:"" help:"Check the drafts of a publication; exit 1 when one must not go out."`
-		Approve  publicationApprove  `cmd:"" help:"Approve a draft: it gets its number, and constituents may read their editions."`
-		Publish  publicationPublish  `cmd:"" help:"Send an approved publication to the contacts of its constituents, each once."`
-		Receipts publicationReceipts `cmd:"" help:"Show what was sent to whom, and who acknowledged."`
-		Withdraw publicationWithdraw `cmd:"" help:"Take a publication back, with the reason."`
+		Draft     publicationDraft     `cmd:"" help:"Draft the alert of an exploited vulnerability, an edition for each constituent it touches."`
+		List      publicationList      `cmd:"" help:"List publications, newest first."`
+		Show      publicationShow      `cmd:"" help:"Show the editions of a publication, or one of them as text, HTML or JSON."`
+		Lint      publicationLint      `cmd:"" help:"Check the drafts of a publication; exit 1 when one must not go out."`
+		Approve   publicationApprove   `cmd:"" help:"Approve a draft: it gets its number, and constituents may read their editions."`
+		Publish   publicationPublish   `cmd:"" help:"Send an approved publication to the contacts of its constituents, each once."`
+		Receipts  publicationReceipts  `cmd:"" help:"Show what was sent to whom, and who acknowledged."`
+		Bounce    publicationBounce    `cmd:"" help:"Record that a mail of a publication came back."`
+		Redeliver publicationRedeliver `cmd:"" help:"Owe again what failed."`
+		Withdraw  publicationWithdraw  `cmd:"" help:"Take a publication back, with the reason; who got it is told."`
 	} `cmd:"" help:"Alerts, with an edition for each constituent."`
 	Asset struct {
 		List assetList `cmd:"" help:"List names and addresses."`

@@ -145,7 +145,7 @@ func mailWorld(t *testing.T, place string) (*world, *mailbox, *hub) {
 	w.do(&publicationApprove{ID: ps[0].ID, Series: "TA"})
 	m := newMailbox(t)
 	h := &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store), log: slog.New(slog.DiscardHandler)}
-	h.post = newPostman(h.sys, config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}, true)
+	h.post = newPostman(h.sys, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
 	return w, m, h
 }
 
@@ -161,7 +161,7 @@ func TestAnAlertIsSentAndAcknowledged(t *testing.T) {
 		w.do(&publicationPublish{ID: "TA-2026-001"})
 		w.do(&publicationPublish{ID: "TA-2026-001"}) // owed once
 		for range 3 {
-			if err := h.post.deliver(ctx, w.clock); err != nil {
+			if err := h.post.deliver(ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -238,7 +238,7 @@ func TestDeliveryAsOwed(t *testing.T) {
 	m.answer = func(n int) string { return replies[min(n, len(replies)-1)] }
 	deliver := func() map[string]vedette.Delivery {
 		t.Helper()
-		if err := h.post.deliver(ctx, w.clock); err != nil {
+		if err := h.post.deliver(ctx); err != nil {
 			t.Fatal(err)
 		}
 		ds, err := w.run(lea).sc.Deliveries(ctx, "TA-2026-001")
@@ -262,7 +262,7 @@ func TestDeliveryAsOwed(t *testing.T) {
 	if ds = deliver(); ds["POC"].State != vedette.DeliveryQueued || ds["POC"].Tries != 2 {
 		t.Errorf("the answer was lost: %+v", ds)
 	}
-	w.clock = w.clock.Add(5 * time.Minute)
+	w.clock = w.clock.Add(7 * time.Minute)
 	if ds = deliver(); ds["POC"].State != vedette.DeliverySent {
 		t.Errorf("%+v", ds)
 	}

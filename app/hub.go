@@ -26,11 +26,14 @@ import (
 	"github.com/vedette-hub/vedette/survey"
 )
 
-// The queues: the hub's own passes, and parts of surveys, which workers take too.
+// The queues: the hub's own passes, what goes out, and parts of surveys, which workers
+// take too.
 const (
 	queueHub   = "hub"
 	queueProbe = "probe"
+	queuePost  = "post"
 	kindHub    = "hub"
+	kindPost   = "post"
 	kindPart   = "part"
 )
 
@@ -42,7 +45,7 @@ type hub struct {
 	line   *Line
 	conf   config.Survey
 	prober *prober
-	post   *postman // nil without a relay
+	post   *postman // nil where nothing is sent
 	jobs   *job.Jobs
 	log    *slog.Logger
 	lab    bool
@@ -137,7 +140,13 @@ func kinds(h *hub, p *prober) []job.Kind {
 			if h == nil {
 				return job.Again(time.Second)
 			}
-			return h.turn(ctx)
+			return h.turn(ctx, h.pass)
+		}},
+		{Name: kindPost, Queue: queuePost, Every: time.Minute, Unique: true, Timeout: postTime, Attempts: 1000, Run: func(ctx context.Context, _ job.Task) error {
+			if h == nil {
+				return job.Again(time.Second)
+			}
+			return h.turn(ctx, h.send)
 		}},
 		{Name: kindPart, Queue: queueProbe, Unique: true, Timeout: partTime, Attempts: 4, Run: func(ctx context.Context, t job.Task) error {
 			var a partArgs
@@ -155,14 +164,15 @@ func kinds(h *hub, p *prober) []job.Kind {
 const (
 	hubTurn  = 30 * time.Second // how long one job of the hub goes on before it gives another process the chance
 	hubTick  = 500 * time.Millisecond
+	postTime = 30 * time.Minute // a pass of mails that all hang
 	partTime = 45 * time.Minute // 64 slow hosts at the pace of the brakes
 )
 
-// turn does the hub's passes for a while.
-func (h *hub) turn(ctx context.Context) error {
+// turn does passes for a while.
+func (h *hub) turn(ctx context.Context, pass func(context.Context) error) error {
 	until := time.Now().Add(hubTurn)
 	for time.Now().Before(until) {
-		if err := h.pass(ctx); err != nil {
+		if err := pass(ctx); err != nil {
 			return err
 		}
 		select {
@@ -193,10 +203,17 @@ func (h *hub) pass(ctx context.Context) error {
 	if err := h.dispatch(ctx); err != nil {
 		return fmt.Errorf("dispatch: %w", err)
 	}
-	if h.post != nil {
-		if err := h.post.deliver(ctx, h.store.Now()); err != nil {
-			return fmt.Errorf("delivery: %w", err)
-		}
+	return nil
+}
+
+// send does one pass of delivery. It has a queue of its own: a relay or a
+// webhook that hangs holds nothing else up.
+func (h *hub) send(ctx context.Context) error {
+	if h.post == nil {
+		return nil
+	}
+	if err := h.post.deliver(ctx); err != nil {
+		return fmt.Errorf("delivery: %w", err)
 	}
 	return nil
 }

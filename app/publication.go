@@ -125,7 +125,7 @@ func (l *Line) draft(ctx context.Context, p vedette.Principal, weakness string, 
 		if err != nil {
 			return vedette.Publication{}, false, err
 		}
-		es = append(es, vedette.Edition{Constituent: c, Level: string(a.Level), Marking: m, Body: body})
+		es = append(es, vedette.Edition{Constituent: c, Level: string(a.Level), Marking: m, Deadline: a.Decision.Deadline, Body: body, Says: a.Says()})
 	}
 	if len(es) == 0 {
 		return vedette.Publication{}, false, vedette.NotFound("nothing of %s is affected that its owner may be told of", weakness)

@@ -47,7 +47,7 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.post = newPostman(h.sys, conf.Mail, h.lab)
+	h.post = newPostman(h.sys, conf, h.lab)
 	jc := r.jobConfig()
 	if jc.URL != "" {
 		if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
@@ -93,7 +93,7 @@ func (serveCmd) Help() string {
 // Run serves until the context ends.
 func (c *serveCmd) Run(r *run) error {
 	log := r.log()
-	queues := map[string]int{queueHub: 1}
+	queues := map[string]int{queueHub: 1, queuePost: 1}
 	if !c.NoProbe {
 		queues[queueProbe] = 1
 	}

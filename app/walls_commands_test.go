@@ -47,8 +47,9 @@ var lines = map[policy.Act][]string{
 	"case set":         {"CASE --state triaged"},
 	"publication list": {"", "--state approved"}, "publication show": {"PUBLICATION", "PUBLICATION --constituent alpha", "PUBLICATION --constituent alpha --form html", "PUBLICATION --constituent canaryb", "PUBLICATION --constituent canaryb --form json", "P-0000000000"},
 	"case decisions": {"", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"}, "case decide": {"CASE --kind risk_accepted --reason r"}, "case approve": {"D-0000000000"}, "case revoke": {"D-0000000000 --reason r"},
-	"publication receipts": {"PUBLICATION"}, "publication publish": {"PUBLICATION"},
-	"publication lint": {"PUBLICATION"}, "publication draft": {"CVE-2026-1001", "CVE-2026-1001 --constituent canaryb"}, "publication approve": {"PUBLICATION"}, "publication withdraw": {"PUBLICATION --reason r"},
+	"publication receipts": {"PUBLICATION", "PUBLICATION --log", ""}, "publication bounce": {"PUBLICATION --contact poc@canaryb.example --reason r"}, "publication redeliver": {"PUBLICATION"},
+	"publication publish": {"PUBLICATION"},
+	"publication lint":    {"PUBLICATION"}, "publication draft": {"CVE-2026-1001", "CVE-2026-1001 --constituent canaryb"}, "publication approve": {"PUBLICATION"}, "publication withdraw": {"PUBLICATION --reason r"},
 	"survey list":        {"", "alpha", "canaryb", "nosuch"},
 	"survey show":        {"SURVEY", "S-0000000000"},
 	"survey diff":        {"", "alpha", "canaryb", "nosuch", "--since 2026-02-21T00:00:00Z", "canaryb --since 2026-02-21T00:00:00Z"},
@@ -66,7 +67,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "user password", "user totp", "user link", "user sessions", "user unlock", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.

@@ -105,9 +105,13 @@ var methods = map[string]reading{
 	"Deliveries": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Deliveries, append(slices.Clone(x.publications), "P-0000000000"))
 	},
+	"Tries": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.Tries, append(slices.Clone(x.publications), "P-0000000000"))
+	},
+	"Unsent":    func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unsent(ctx, 1000)) },
 	"Decisions": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Decisions(ctx, id, 100)) }, "", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
 	"Decide":    nil, "ApproveDecision": nil, "EndDecision": nil,
-	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil,
+	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil, "Bounce": nil, "Redeliver": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "SetPassword": nil, "ChangePassword": nil, "BeginCodes": nil, "ConfirmCodes": nil, "RemoveCodes": nil, "AddLink": nil, "SessionsOf": nil, "EndSessions": nil, "Unlock": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
@@ -312,7 +316,9 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 		}},
 		"ApproveDecision":   {"case approve", func() error { _, err := sc.ApproveDecision(ctx, "D-0000000000"); return err }},
 		"EndDecision":       {"case revoke", func() error { _, err := sc.EndDecision(ctx, "D-0000000000", "r"); return err }},
-		"Publish":           {"publication publish", func() error { _, err := sc.Publish(ctx, "P-0000000000", told); return err }},
+		"Publish":           {"publication publish", func() error { _, err := sc.Publish(ctx, "P-0000000000", nil, nil); return err }},
+		"Bounce":            {"publication bounce", func() error { _, err := sc.Bounce(ctx, "P-0000000000", "a@b.example", "r"); return err }},
+		"Redeliver":         {"publication redeliver", func() error { _, err := sc.Redeliver(ctx, "P-0000000000", ""); return err }},
 		"SaveDraft":         {"publication draft", func() error { _, _, err := sc.SaveDraft(ctx, "alert", "CVE-2026-1001", nil); return err }},
 		"Approve":           {"publication approve", func() error { _, err := sc.Approve(ctx, "P-0000000000", "TA"); return err }},
 		"Withdraw":          {"publication withdraw", func() error { return sc.Withdraw(ctx, "P-0000000000", "r") }},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/store"
 )
 
@@ -176,8 +177,22 @@ func (w *world) published() {
 		if _, err := sc.Approve(ctx, p.ID, "TA"); err != nil {
 			w.t.Fatal(err)
 		}
-		if _, err := sc.Publish(ctx, p.ID, told); err != nil {
+		if _, err := publish(ctx, sc, p.ID, config.Config{Webhooks: []config.Webhook{{Name: "canaryb-hook", Constituent: "canaryb"}, {Name: "alpha-hook", Constituent: "alpha"}}}); err != nil {
 			w.t.Fatal(err)
+		}
+	}
+	for _, hooks := range []bool{false, true} {
+		owed, err := w.store.System().Owed(ctx, w.store.Now(), hooks, 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, o := range owed {
+			if ok, err := w.store.System().Begin(ctx, o); err != nil || !ok {
+				w.t.Fatal(ok, err)
+			}
+			if err := w.store.System().Sent(ctx, o, store.Outcome{Failure: "451 of " + o.Contact}); err != nil {
+				w.t.Fatal(err)
+			}
 		}
 	}
 	if err := NewLine(w.store).Drain(ctx); err != nil {

@@ -33,8 +33,8 @@ func TestTheWholeLine(t *testing.T) {
 		w.do(&publicationApprove{ID: ps[0].ID, Series: "TA"})
 		w.do(&publicationPublish{ID: "TA-2026-001"})
 		m := newMailbox(t)
-		w.hub.post = newPostman(w.hub.sys, config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}, true)
-		if err := w.hub.post.deliver(ctx, w.clock); err != nil || len(m.all()) != 1 {
+		w.hub.post = newPostman(w.hub.sys, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
+		if err := w.hub.post.deliver(ctx); err != nil || len(m.all()) != 1 {
 			t.Fatalf("sent: %v, %v", m.all(), err)
 		}
 		pages, err := web.Handler(receipts{w.hub.sys}, slog.New(slog.DiscardHandler))

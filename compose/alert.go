@@ -2,6 +2,9 @@ package compose
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -210,6 +213,22 @@ func (a *Alert) Rate() {
 	if gone > 0 && own+unsure > 0 {
 		a.LevelWhy = append(a.LevelWhy, count(gone, "place")+" "+is(gone)+" fixed or gone")
 	}
+}
+
+// Says is equal for alerts that say the same but for when it was last seen: a
+// look that found nothing new is no reason for another mail.
+func (a Alert) Says() string {
+	a.Number, a.Version, a.Drafted, a.Withdrawn, a.History, a.Team = "", "", time.Time{}, "", nil, nil
+	a.Hosts = slices.Clone(a.Hosts)
+	for i := range a.Hosts {
+		a.Hosts[i].Seen = time.Time{}
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return "" // it holds nothing that cannot be written
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 func count(n int, what string) string {

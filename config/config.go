@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,12 +29,26 @@ type Config struct {
 	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
 	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
 	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
+
+	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks): each with name, constituent, url, secret_file or secret_env, and old_secret_file or old_secret_env while a secret changes"`
 }
 
 // Team is who publishes.
 type Team struct {
 	Name    string `yaml:"name" json:"name" about:"of the team, as Example CSIRT"`
 	Contact string `yaml:"contact" json:"contact" about:"where questions about a publication go: mail address, telephone, hours"`
+}
+
+// Webhook is a program of a constituent that is told of alerts. Its secret is
+// whsec_ and 24 to 64 bytes in base64 (Standard Webhooks), by reference.
+type Webhook struct {
+	Name          string `yaml:"name" json:"name"` // lower-case letters, digits and "-"
+	Constituent   string `yaml:"constituent" json:"constituent"`
+	URL           string `yaml:"url" json:"url"`
+	SecretFile    string `yaml:"secret_file" json:"secret_file,omitempty"`
+	SecretEnv     string `yaml:"secret_env" json:"secret_env,omitempty"`
+	OldSecretFile string `yaml:"old_secret_file" json:"old_secret_file,omitempty"` // signs as well, until everybody has the new one
+	OldSecretEnv  string `yaml:"old_secret_env" json:"old_secret_env,omitempty"`
 }
 
 // Mail is how mails are sent.
@@ -43,6 +58,10 @@ type Mail struct {
 	TLS     string   `yaml:"tls" json:"tls" about:"starttls (required), tls from the first byte, or none for a relay on this machine; starttls when empty"`
 	Base    string   `yaml:"base" json:"base" about:"address of the pages in links, as https://hub.example"`
 	Timeout Duration `yaml:"timeout" json:"timeout" about:"of one mail, as 20s; 20s when empty"`
+
+	User         string `yaml:"user" json:"user" about:"name to authenticate with, when the relay wants one; never without TLS"`
+	PasswordFile string `yaml:"password_file" json:"password_file" about:"file that holds the password of user"`
+	PasswordEnv  string `yaml:"password_env" json:"password_env" about:"variable of the environment that holds the password of user"`
 }
 
 // Survey is how constituents are looked at.
@@ -141,10 +160,42 @@ func (c Config) check() error {
 			return vedette.Invalid("survey.%s: %v is negative", name, v)
 		}
 	}
-	return c.Mail.check()
+	if err := c.Mail.check(); err != nil {
+		return err
+	}
+	return c.checkWebhooks()
+}
+
+var webhookName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+func (c Config) checkWebhooks() error {
+	names := map[string]bool{}
+	for i, h := range c.Webhooks {
+		at := fmt.Sprintf("webhooks[%d]", i)
+		if !webhookName.MatchString(h.Name) || names[h.Name] {
+			return vedette.Invalid("%s.name: %q is not lower-case letters, digits and -, or stands twice", at, h.Name)
+		}
+		names[h.Name] = true
+		if h.Constituent == "" {
+			return vedette.Invalid("%s.constituent: whose is it?", at)
+		}
+		if u, err := url.Parse(h.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" {
+			return vedette.Invalid("%s.url: %q is no address of a web server, without user and fragment", at, h.URL)
+		}
+		if err := errors.Join(oneOf(at+".secret", h.SecretFile, h.SecretEnv, true), oneOf(at+".old_secret", h.OldSecretFile, h.OldSecretEnv, false)); err != nil {
+			return err
+		}
+	}
+	if len(names) > 0 && c.Mail.Base == "" {
+		return vedette.Invalid("mail.base: webhooks carry links to the pages")
+	}
+	return nil
 }
 
 func (m Mail) check() error {
+	if u, err := url.Parse(m.Base); m.Base != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		return vedette.Invalid("mail.base: %q is not the address of the pages", m.Base)
+	}
 	if m.Relay == "" {
 		return nil
 	}
@@ -154,11 +205,22 @@ func (m Mail) check() error {
 	if a, err := mail.ParseAddress(m.From); err != nil || a.Address != m.From {
 		return vedette.Invalid("mail.from: %q is not a mail address", m.From)
 	}
-	if u, err := url.Parse(m.Base); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return vedette.Invalid("mail.base: %q is not the address of the pages", m.Base)
+	if time.Duration(m.Timeout) > 2*time.Minute {
+		return vedette.Invalid("mail.timeout: %s is longer than 2m", time.Duration(m.Timeout))
+	}
+	if m.Base == "" {
+		return vedette.Invalid("mail.base: mails carry links to the pages")
+	}
+	if err := oneOf("mail.password", m.PasswordFile, m.PasswordEnv, m.User != ""); err != nil {
+		return err
 	}
 	switch m.TLS {
-	case "", "starttls", "tls", "none":
+	case "none":
+		if m.User != "" {
+			return vedette.Invalid("mail.user: no password goes out without TLS")
+		}
+		return nil
+	case "", "starttls", "tls":
 		return nil
 	}
 	return vedette.Invalid("mail.tls: %q is not starttls, tls or none", m.TLS)

@@ -26,9 +26,13 @@ type Mail struct {
 	// relay on the same machine.
 	TLS     string
 	Timeout time.Duration
+	// User and Password, when set, are for a relay that wants to know who sends
+	// (RFC 4954); never without TLS.
+	User     string
+	Password func() ([]byte, error)
 	// Dial reaches the relay: the operator's mode of the one dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Roots, when set, are trusted instead of the system's.
+	// TLSConfig, when set, is whom TLS trusts instead of the system's.
 	TLSConfig *tls.Config
 }
 
@@ -40,9 +44,17 @@ type Message struct {
 	Date time.Time
 }
 
-// ErrForGood marks a failure that no further try will change: the relay said
-// no to this message (RFC 5321 §4.2.1, replies of 5yz).
-var ErrForGood = errors.New("refused for good")
+// What a failure means; one without is tried again later.
+var (
+	// ErrForGood marks a failure that no further try will change: the receiver
+	// said no to this message (RFC 5321 §4.2.1, replies of 5yz).
+	ErrForGood = errors.New("refused for good")
+	// ErrUnsure marks a failure after which the message may have arrived.
+	ErrUnsure = errors.New("the answer got lost")
+	// ErrWay marks a failure of the way there: it says nothing of this message,
+	// and the next would meet it as well.
+	ErrWay = errors.New("the relay")
+)
 
 // Send hands one message to the relay. A nil error says that the relay took it.
 func (m Mail) Send(ctx context.Context, msg Message) error {
@@ -66,6 +78,13 @@ func (m Mail) Send(ctx context.Context, msg Message) error {
 	if m.HELO != "" {
 		opts = append(opts, mail.WithHELO(m.HELO))
 	}
+	if m.User != "" {
+		secret, err := m.Password()
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrWay, err)
+		}
+		opts = append(opts, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.User), mail.WithPassword(string(secret)))
+	}
 	if m.TLSConfig != nil {
 		opts = append(opts, mail.WithTLSConfig(m.TLSConfig))
 	}
@@ -77,7 +96,11 @@ func (m Mail) Send(ctx context.Context, msg Message) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrForGood, err)
 	}
-	return kind(client.DialAndSendWithContext(ctx, wire))
+	err = client.DialAndSendWithContext(ctx, wire)
+	if wire.IsDelivered() {
+		return nil // whatever happened to the good-bye
+	}
+	return kind(err)
 }
 
 // compose writes the message: text alone, marked as written by a machine (RFC 3834 §5).
@@ -100,11 +123,26 @@ func (m Mail) compose(msg Message) (*mail.Msg, error) {
 	return wire, nil
 }
 
-// kind tells a refusal for good from trouble that may pass.
+// kind tells what a failure means by the step of the session it came at. Before
+// the message's own recipient is named, it is the relay's.
 func kind(err error) error {
 	var send *mail.SendError
-	if errors.As(err, &send) && send.ErrorCode() >= 500 && send.ErrorCode() < 600 {
+	if !errors.As(err, &send) {
+		return fmt.Errorf("%w: %w", ErrWay, err)
+	}
+	code := send.ErrorCode()
+	text, _, _ := strings.Cut(send.Error(), ", affected ") // whom and which message the outbox knows
+	err = errors.New(text)
+	switch {
+	case send.Reason == mail.ErrConnCheck, send.Reason == mail.ErrSMTPMailFrom && code != tooLarge:
+		return fmt.Errorf("%w: %w", ErrWay, err)
+	case code >= 500 && code < 600, send.Reason == mail.ErrGetSender, send.Reason == mail.ErrGetRcpts:
 		return fmt.Errorf("%w: %w", ErrForGood, err)
+	case code == 0 && (send.Reason == mail.ErrSMTPDataClose || send.Reason == mail.ErrWriteContent):
+		return fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
 	return err
 }
+
+// tooLarge is the reply to a message of a declared size (RFC 1870 §6.1).
+const tooLarge = 552

@@ -53,6 +53,8 @@ var Table = []Row{
 	{"publication approve", []vedette.Role{vedette.Lead}, "never one's own text", true},
 	{"publication publish", []vedette.Role{vedette.Lead}, "sends", true},
 	{"publication receipts", exposure, "of the editions the reader sees", false},
+	{"publication bounce", []vedette.Role{vedette.Analyst, vedette.Lead}, "says that a message came back", true},
+	{"publication redeliver", []vedette.Role{vedette.Lead}, "sends", true},
 	{"publication withdraw", []vedette.Role{vedette.Lead}, "", true},
 	{"case list", exposure, "own, as far as its findings are seen", false},
 	{"case show", exposure, "own, as far as its findings are seen", false},

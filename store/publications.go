@@ -75,8 +75,9 @@ func (t *tx) saveDraft(kind, weakness string, object int64, author string, editi
 	return changed, err
 }
 
-// saveEdition keeps the draft of one constituent, unless it says what the last
-// version of its says already.
+// saveEdition keeps the draft of one constituent, unless it says what its draft
+// or its last approved version says already: who has that gets no other mail. A
+// draft that came back to what is approved goes.
 func (t *tx) saveEdition(publication, version int64, e vedette.Edition, now int64) (same bool, err error) {
 	c, err := t.constituentKey(e.Constituent)
 	if err != nil {
@@ -86,22 +87,33 @@ func (t *tx) saveEdition(publication, version int64, e vedette.Edition, now int6
 	if err != nil {
 		return false, err
 	}
-	var last string
-	if _, err := one(t, "select body from editions where publication_k = ? and constituent_k = ? order by version desc limit 1", []any{publication, c}, &last); err != nil {
+	draft, approved := "", ""
+	const said = "select case when says = '' then body else says end from editions where publication_k = ? and constituent_k = ? and "
+	drafted, err := one(t, said+"state = 'draft' and version = ?", []any{publication, c, version}, &draft)
+	if err != nil {
 		return false, err
 	}
-	if last == string(e.Body) {
+	known, err := one(t, said+"state <> 'draft' order by version desc limit 1", []any{publication, c}, &approved)
+	if err != nil {
+		return false, err
+	}
+	says := e.Says
+	if says == "" {
+		says = string(e.Body)
+	}
+	back := known && approved == says
+	if drafted && draft == says || !drafted && back {
 		return true, nil
 	}
-	if _, err := t.exec("delete from editions where publication_k = ? and constituent_k = ? and version = ? and state = 'draft'", publication, c, version); err != nil {
+	if _, err := t.exec("delete from editions where publication_k = ? and constituent_k = ? and version = ? and state = 'draft'", publication, c, version); err != nil || back {
 		return false, err
 	}
 	k, err := t.reserve("editions", 1)
 	if err != nil {
 		return false, err
 	}
-	_, err = t.exec("insert into editions(k, publication_k, constituent_k, version, state, level, mark_k, drafted_at, body) values (?,?,?,?,'draft',?,?,?,?)",
-		k, publication, c, version, e.Level, mark, now, string(e.Body))
+	_, err = t.exec("insert into editions(k, publication_k, constituent_k, version, state, level, mark_k, drafted_at, body, says, deadline_at) values (?,?,?,?,'draft',?,?,?,?,?,?)",
+		k, publication, c, version, e.Level, mark, now, string(e.Body), e.Says, orNull(e.Deadline))
 	return false, err
 }
 
@@ -170,12 +182,12 @@ func (sc *Scoped) Editions(ctx context.Context, id string) ([]vedette.Edition, e
 	}
 	var rows []row
 	q := sc.reader(ctx)
-	if err := q.each("select c.id, e.version, e.state, e.level, e.mark_k, e.drafted_at, e.body from editions e join constituents c on c.k = e.constituent_k where e.publication_k = ? and "+sc.seenEdition()+" order by c.id, e.version", []any{k}, func(scan func(...any) error) error {
+	if err := q.each("select c.id, e.version, e.state, e.level, e.mark_k, e.drafted_at, coalesce(e.deadline_at, 0), e.body from editions e join constituents c on c.k = e.constituent_k where e.publication_k = ? and "+sc.seenEdition()+" order by c.id, e.version", []any{k}, func(scan func(...any) error) error {
 		var r row
-		var drafted int64
+		var drafted, deadline int64
 		var body string
-		err := scan(&r.Constituent, &r.Version, &r.State, &r.Level, &r.mark, &drafted, &body)
-		r.Publication, r.Drafted, r.Body = p.ID, at(drafted), []byte(body)
+		err := scan(&r.Constituent, &r.Version, &r.State, &r.Level, &r.mark, &drafted, &deadline, &body)
+		r.Publication, r.Drafted, r.Deadline, r.Body = p.ID, at(drafted), at(deadline), []byte(body)
 		rows = append(rows, r)
 		return err
 	}); err != nil {
@@ -234,7 +246,8 @@ func (sc *Scoped) Approve(ctx context.Context, id, series string) (vedette.Publi
 	return sc.Publication(ctx, p.ID)
 }
 
-// Withdraw takes a publication back, with the reason.
+// Withdraw takes a publication back, with the reason. Who got an edition of it
+// is owed the withdrawal.
 func (sc *Scoped) Withdraw(ctx context.Context, id, reason string) error {
 	if err := sc.may("publication withdraw"); err != nil {
 		return err
@@ -255,6 +268,9 @@ func (sc *Scoped) Withdraw(ctx context.Context, id, reason string) error {
 			return vedette.Conflict("%s is withdrawn already", id)
 		}
 		if _, err := t.exec("update editions set state = 'withdrawn' where publication_k = ?", k); err != nil {
+			return err
+		}
+		if err := t.takeBack(k); err != nil {
 			return err
 		}
 		e := sc.did("publication withdraw", p.ID, nil)
