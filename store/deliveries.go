@@ -306,7 +306,7 @@ func (sc *Scoped) Tries(ctx context.Context, id string) ([]vedette.Try, error) {
 		return nil, err
 	}
 	var out []vedette.Try
-	err = sc.reader(ctx).each("select c.id, e.version, d.contact, d.reason, a.n, a.at, a.answer from tries a join deliveries d on d.k = a.delivery_k join editions e on e.k = d.edition_k join constituents c on c.k = e.constituent_k where e.publication_k = ? and "+sc.seenEdition()+" order by a.at, d.k, a.n", []any{k}, func(scan func(...any) error) error {
+	err = sc.reader(ctx).each("select c.id, e.version, d.contact, d.reason, a.n, a.at, a.answer from delivery_tries a join deliveries d on d.k = a.delivery_k join editions e on e.k = d.edition_k join constituents c on c.k = e.constituent_k where e.publication_k = ? and "+sc.seenEdition()+" order by a.at, d.k, a.n", []any{k}, func(scan func(...any) error) error {
 		var a vedette.Try
 		var when int64
 		err := scan(&a.Constituent, &a.Version, &a.Contact, &a.Reason, &a.N, &when, &a.Answer)

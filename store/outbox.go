@@ -88,7 +88,7 @@ func (y *System) Begin(ctx context.Context, o Owed) (ok bool, err error) {
 		if ok = n == 1; err != nil || !ok {
 			return err
 		}
-		_, err = t.exec("insert into tries(delivery_k, n, at, answer) values (?, (select coalesce(max(n), 0) + 1 from tries where delivery_k = ?), ?, '')", o.Key, o.Key, us(t.Now()))
+		_, err = t.exec("insert into delivery_tries(delivery_k, n, at, answer) values (?, (select coalesce(max(n), 0) + 1 from delivery_tries where delivery_k = ?), ?, '')", o.Key, o.Key, us(t.Now()))
 		return err
 	})
 	return ok, err
@@ -162,7 +162,7 @@ func (y *System) Sent(ctx context.Context, o Owed, x Outcome) error {
 		if x.Failure != "" {
 			answer = clipText(x.Failure, 300)
 		}
-		if _, err := t.exec("update tries set answer = ? where delivery_k = ? and n = (select max(n) from tries where delivery_k = ?)", answer, o.Key, o.Key); err != nil {
+		if _, err := t.exec("update delivery_tries set answer = ? where delivery_k = ? and n = (select max(n) from delivery_tries where delivery_k = ?)", answer, o.Key, o.Key); err != nil {
 			return err
 		}
 		if x.Failure == "" {
@@ -185,7 +185,7 @@ func (y *System) Sent(ctx context.Context, o Owed, x Outcome) error {
 
 // notSent gives a message back as it was: what is wrong is not of its own.
 func (t *tx) notSent(o Owed, x Outcome) error {
-	if _, err := t.exec("delete from tries where delivery_k = ? and n = (select max(n) from tries where delivery_k = ?)", o.Key, o.Key); err != nil {
+	if _, err := t.exec("delete from delivery_tries where delivery_k = ? and n = (select max(n) from delivery_tries where delivery_k = ?)", o.Key, o.Key); err != nil {
 		return err
 	}
 	_, err := t.exec("update deliveries set tries = ?, due_at = ?, error = ?, unsure = ? where k = ?", o.Tries, us(o.Due.Add(min(x.After, maxAfter))), clipText(x.Failure, 300), o.unsure, o.Key)

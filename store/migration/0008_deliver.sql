@@ -9,5 +9,5 @@ alter table deliveries add column until_state text not null default '';
 create table reminders(k {KEY}, edition_k bigint not null, reason text not null, percent bigint not null, roles text not null, until_state text not null, due_at bigint, state text not null, note text not null);
 create unique index reminders_once on reminders(edition_k, reason);
 create index reminders_due on reminders(state, due_at);
-create table tries(delivery_k bigint not null, n bigint not null, at bigint not null, answer text not null, primary key(delivery_k, n)) {WITHOUT_ROWID};
+create table delivery_tries(delivery_k bigint not null, n bigint not null, at bigint not null, answer text not null, primary key(delivery_k, n)) {WITHOUT_ROWID};
 create table hooks(k {KEY}, name text not null unique, url text not null, gone_at bigint);
