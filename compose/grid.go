@@ -63,7 +63,7 @@ func (p *printer) narrow(cells [][][]span) {
 			}
 			line = append(line, c...)
 		}
-		p.flow(line, cellSize, cellLead)
+		p.flow(line, smallSize, smallLead)
 	}
 	p.gap(8)
 }
@@ -72,7 +72,7 @@ func (g grid) lines(row [][]span) [][]line {
 	out := make([][]line, len(g.widths))
 	for i := range out {
 		if i < len(row) {
-			out[i] = broken(row[i], cellSize, g.widths[i]-2*cellPad, false)
+			out[i] = broken(row[i], smallSize, g.widths[i]-2*cellPad, false)
 		}
 	}
 	return out
@@ -83,14 +83,13 @@ func height(row [][]line) float64 {
 	for _, c := range row {
 		n = max(n, len(c))
 	}
-	return float64(n)*cellLead + 2*cellPad
+	return float64(n)*smallLead + 2*cellPad
 }
 
 // head draws the head of a table, unless it would take the page.
 func (p *printer) head(g grid) {
 	if h := height(g.head); h < (bottom-top)/2 {
-		p.fill(ground)
-		p.pdf.Rect(p.left, p.y, p.width, h, "F")
+		p.paper.box(p.left, p.y, p.width, h, ground)
 		p.slice(g, g.head, h)
 	} else {
 		p.cells(g, g.head)
@@ -101,11 +100,11 @@ func (p *printer) head(g grid) {
 func (p *printer) cells(g grid, row [][]line) {
 	h := height(row)
 	fresh := bottom - top - height(g.head)
-	if p.y+h > bottom && (h <= fresh || p.y+4*cellLead > bottom) {
+	if p.y+h > bottom && (h <= fresh || p.y+4*smallLead > bottom) {
 		p.turn(g)
 	}
 	for !p.full {
-		n := max(1, int((bottom-p.y-2*cellPad)/cellLead))
+		n := max(1, int((bottom-p.y-2*cellPad)/smallLead))
 		part, rest, more := cut(row, n)
 		p.slice(g, part, height(part))
 		if !more {
@@ -143,7 +142,7 @@ func (p *printer) slice(g grid, row [][]line, h float64) {
 	if p.full {
 		return
 	}
-	p.row(h, cellPad+cellLead-3, cellSize)
+	p.row(h, cellPad+smallLead-3, smallSize)
 	x := p.left
 	for i, w := range g.widths {
 		for k, l := range row[i] {
@@ -156,17 +155,15 @@ func (p *printer) slice(g grid, row [][]line, h float64) {
 					at = x + (w-l.width)/2
 				}
 			}
-			p.line(at, p.y+cellPad+float64(k)*cellLead+cellLead-3, l, cellSize)
+			p.line(at, p.y+cellPad+float64(k)*smallLead+smallLead-3, l, smallSize)
 		}
 		x += w
 	}
-	p.stroke(rule)
-	p.pdf.SetLineWidth(0.5)
-	p.pdf.Rect(p.left, p.y, p.width, h, "D")
+	p.paper.frame(p.left, p.y, p.width, h, 0.5, rule)
 	x = p.left
 	for _, w := range g.widths[:len(g.widths)-1] {
 		x += w
-		p.pdf.Line(x, p.y, x, p.y+h)
+		p.paper.stroke(x, p.y, x, p.y+h, 0.5, rule)
 	}
 	p.y += h
 }
@@ -209,7 +206,7 @@ func extent(spans []span) (word, all float64) {
 	w := 0.0 // of the word, over spans
 	for _, s := range spans {
 		for _, r := range s.text {
-			a := s.face.advance(r, cellSize)
+			a := s.face.advance(r, smallSize)
 			if w += a; r == ' ' || r == '\n' {
 				w = 0
 			}

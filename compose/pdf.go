@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"codeberg.org/go-pdf/fpdf"
 	"github.com/yuin/goldmark/ast"
 	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/text"
@@ -14,13 +13,12 @@ import (
 	"github.com/vedette-hub/vedette"
 )
 
-// A page is A4; all lengths are points.
+// Where things stand on a page, in points.
 const (
-	paperWidth, paperHeight = 595.28, 841.89
-	margin                  = 54.0
-	top, bottom             = 92.0, paperHeight - 76
-	bodySize, bodyLead      = 10.0, 14.0
-	cellSize, cellLead      = 8.5, 11.5
+	margin               = 54.0
+	top, bottom          = 92.0, paperHeight - 76
+	bodySize, bodyLead   = 10.0, 14.0
+	smallSize, smallLead = 8.5, 11.5 // of tables and code
 )
 
 // maxPages bounds a document and maxText its Markdown: no alert comes near.
@@ -28,9 +26,6 @@ const (
 	maxPages = 1000
 	maxText  = 4 << 20
 )
-
-// colour is red, green, blue.
-type colour [3]int
 
 var (
 	black   = colour{0, 0, 0}
@@ -54,51 +49,32 @@ var tlpInks = map[vedette.TLP]colour{
 type printer struct {
 	sheet Sheet
 	src   []byte
-	pdf   *fpdf.Fpdf
-	total int // pages, 0 while they are counted
+	paper *paper
+	pages int
+	total int // 0 while they are counted
 
 	y           float64
 	left, width float64   // of the column
 	bars        []float64 // of quotes, beside the column
 	marker      string    // of a list's item, before its first line
-	faces       map[face]bool
-	font        string // selected on this page
-	depth       int    // of the last bookmark
-	lost        int    // characters no face has
-	full        bool   // the document has all pages it may have
+	depth       int       // of the last bookmark
+	lost        int       // characters no face has
+	full        bool      // the document has all pages it may have
 }
 
-// pdf writes the sheet as PDF 1.3 and later. It is laid out twice: the first
-// time counts the pages. The same sheet gives the same bytes.
-func (s Sheet) pdf(w io.Writer, compress bool) error {
+// pdf writes the sheet as PDF. It is laid out twice: the first time counts the
+// pages. The same sheet gives the same bytes.
+func (s Sheet) pdf(w io.Writer) error {
 	if len(s.Text) > maxText {
 		return vedette.Invalid("the text has %d bytes; as PDF it has at most %d", len(s.Text), maxText)
 	}
 	src := []byte(s.Text)
 	doc := markdown.Parser().Parse(text.NewReader(src))
-	draft := newPrinter(s, src, 0)
-	draft.print(doc)
-	p := newPrinter(s, src, draft.pdf.PageNo())
-	p.pdf.SetCompression(compress)
+	count := printer{sheet: s, src: src}
+	count.print(doc)
+	p := printer{sheet: s, src: src, paper: newPaper(s), total: count.pages}
 	p.print(doc)
-	return p.pdf.Output(w)
-}
-
-func newPrinter(s Sheet, src []byte, total int) *printer {
-	pdf := fpdf.New("P", "pt", "A4", "")
-	pdf.SetCatalogSort(true)
-	pdf.SetCreationDate(s.Drafted.UTC())
-	pdf.SetModificationDate(s.Drafted.UTC())
-	pdf.SetAutoPageBreak(false, 0)
-	pdf.SetMargins(0, 0, 0)
-	pdf.SetLang("en")
-	pdf.SetProducer("vedette", false)
-	p := &printer{sheet: s, src: src, pdf: pdf, total: total, left: margin, width: paperWidth - 2*margin, faces: map[face]bool{}}
-	pdf.SetTitle(plainText(s.Title), true)
-	pdf.SetSubject(plainText(join(" · ", s.name(), "for "+s.Reader)), true)
-	pdf.SetKeywords(plainText(join(", ", append([]string{s.Marking}, s.Keywords...)...)), true)
-	pdf.SetAuthor(plainText(s.Team), true)
-	return p
+	return p.paper.write(w)
 }
 
 // plainText is printable text on one line.
@@ -108,53 +84,27 @@ func plainText(s string) string {
 }
 
 func (p *printer) print(doc ast.Node) {
+	p.left, p.width, p.depth = margin, paperWidth-2*margin, -1
 	p.page()
 	p.blocks(doc)
 	if p.lost > 0 {
 		p.gap(10)
-		note := fmt.Sprintf("%s not in the faces of this document, and %c stands for each. The other forms of the edition have them.", count(p.lost, "character")+" "+is(p.lost), lost)
-		p.flow([]span{{text: note, face: italic}}, 8.5, 11)
+		note := fmt.Sprintf("%s %s not in the faces of this document, and %c stands for each. The other forms of the edition have them.", count(p.lost, "character"), is(p.lost), lost)
+		p.flow([]span{{text: note, face: italic}}, smallSize, smallLead)
 	}
-}
-
-// use selects a face, once.
-func (p *printer) use(f face, size float64) {
-	if !p.faces[f] {
-		f.add(p.pdf)
-		p.faces[f] = true
-	}
-	if key := f.name() + strconv.FormatFloat(size, 'f', 2, 64); key != p.font {
-		p.pdf.SetFont(f.name(), "", size)
-		p.font = key
-	}
-}
-
-func (p *printer) fill(c colour)   { p.pdf.SetFillColor(c[0], c[1], c[2]) }
-func (p *printer) stroke(c colour) { p.pdf.SetDrawColor(c[0], c[1], c[2]) }
-
-// put draws a text with its baseline at y.
-func (p *printer) put(x, y float64, s string, f face, size float64, c colour) {
-	if s == "" {
-		return
-	}
-	p.use(f, size)
-	p.pdf.SetTextColor(c[0], c[1], c[2])
-	p.pdf.Text(x, y, s)
 }
 
 // page begins a page with what stands on every one.
 func (p *printer) page() {
-	if p.pdf.PageNo() >= maxPages {
+	if p.pages >= maxPages {
 		if !p.full {
-			p.put(margin, bottom+14, fmt.Sprintf("The document ends here, at %d pages. The other forms of the edition have all of it.", maxPages), bold, 8.5, ink)
+			p.paper.text(margin, bottom+14, fmt.Sprintf("The document ends here, at %d pages. The other forms of the edition have all of it.", maxPages), bold, 8.5, ink)
 		}
 		p.full = true
 		return
 	}
-	p.font = ""
-	p.use(regular, bodySize)
-	p.pdf.AddPage()
-	p.font = ""
+	p.pages++
+	p.paper.page()
 	p.frame()
 	p.y = top
 }
@@ -167,18 +117,16 @@ func (p *printer) frame() {
 		room := p.label(right, y) - margin - 12
 		head, under := plainText(p.sheet.name()), plainText("For "+p.sheet.Reader)
 		if y > paperHeight/2 {
-			head, under = under, fmt.Sprintf("Page %d of %d", p.pdf.PageNo(), p.total)
+			head, under = under, fmt.Sprintf("Page %d of %d", p.pages, p.total)
 			if !p.sheet.Drafted.IsZero() {
 				under += " · drafted " + stamp(p.sheet.Drafted)
 			}
 		}
-		p.put(margin, y+9, bold.fit(head, 9, room), bold, 9, ink)
-		p.put(margin, y+21, regular.fit(under, 9, room), regular, 9, soft)
+		p.paper.text(margin, y+9, bold.fit(head, 9, room), bold, 9, ink)
+		p.paper.text(margin, y+21, regular.fit(under, 9, room), regular, 9, soft)
 	}
-	p.stroke(rule)
-	p.pdf.SetLineWidth(0.6)
-	p.pdf.Line(margin, 66, right, 66)
-	p.pdf.Line(margin, paperHeight-66, right, paperHeight-66)
+	p.paper.stroke(margin, 66, right, 66, 0.6, rule)
+	p.paper.stroke(margin, paperHeight-66, right, paperHeight-66, 0.6, rule)
 }
 
 // label draws the marking so that it ends at right, and returns where it begins:
@@ -190,17 +138,14 @@ func (p *printer) label(right, y float64) float64 {
 	if pap != "" {
 		w := bold.width(pap, 10) + 2*pad
 		x -= w
-		p.stroke(black)
-		p.pdf.SetLineWidth(1)
-		p.pdf.Rect(x+0.5, y+0.5, w-1, height-1, "D")
-		p.put(x+pad, y+13.6, pap, bold, 10, black)
+		p.paper.frame(x+0.5, y+0.5, w-1, height-1, 1, black)
+		p.paper.text(x+pad, y+13.6, pap, bold, 10, black)
 		x -= 6
 	}
 	w := bold.width(tlp.String(), size) + 2*pad
 	x -= w
-	p.fill(black)
-	p.pdf.Rect(x, y, w, height, "F")
-	p.put(x+pad, y+14.4, tlp.String(), bold, size, tlpInks[tlp])
+	p.paper.box(x, y, w, height, black)
+	p.paper.text(x+pad, y+14.4, tlp.String(), bold, size, tlpInks[tlp])
 	return x
 }
 
@@ -239,11 +184,10 @@ func (p *printer) gap(height float64) {
 // marker of an item.
 func (p *printer) row(height, baseline, size float64) {
 	for _, x := range p.bars {
-		p.fill(rule)
-		p.pdf.Rect(x, p.y, 2, height, "F")
+		p.paper.box(x, p.y, 2, height, rule)
 	}
 	if p.marker != "" {
-		p.put(p.left-6-regular.width(p.marker, size), p.y+baseline, p.marker, regular, size, ink)
+		p.paper.text(p.left-6-regular.width(p.marker, size), p.y+baseline, p.marker, regular, size, ink)
 		p.marker = ""
 	}
 }
@@ -273,17 +217,14 @@ func (p *printer) line(x, y float64, l line, size float64) {
 	for _, s := range l.spans {
 		w, c := s.face.width(s.text, size), ink
 		if s.code {
-			p.fill(ground)
-			p.pdf.Rect(x-1, y-size*0.82, w+2, size*1.12, "F")
+			p.paper.box(x-1, y-size*0.82, w+2, size*1.12, ground)
 		}
 		if s.link != "" {
 			c = linkInk
-			p.stroke(linkInk)
-			p.pdf.SetLineWidth(0.4)
-			p.pdf.Line(x, y+1.6, x+w, y+1.6)
-			p.pdf.LinkString(x, y-size, w, size*1.3, s.link)
+			p.paper.stroke(x, y+1.6, x+w, y+1.6, 0.4, linkInk)
+			p.paper.link(x, y-size, w, size*1.3, s.link)
 		}
-		p.put(x, y, s.text, s.face, size, c)
+		p.paper.text(x, y, s.text, s.face, size, c)
 		x += w
 	}
 }
@@ -306,9 +247,7 @@ func (p *printer) blocks(parent ast.Node) {
 			p.code(n)
 		case *ast.ThematicBreak:
 			p.room(16)
-			p.stroke(rule)
-			p.pdf.SetLineWidth(0.6)
-			p.pdf.Line(p.left, p.y+8, p.left+p.width, p.y+8)
+			p.paper.stroke(p.left, p.y+8, p.left+p.width, p.y+8, 0.6, rule)
 			p.y += 16
 		case *extast.Table:
 			p.table(n)
@@ -333,8 +272,7 @@ func (p *printer) heading(n *ast.Heading) {
 	for _, s := range spans {
 		title.WriteString(s.text)
 	}
-	p.use(bold, size)
-	p.pdf.Bookmark(strings.TrimSpace(title.String()), p.outline(n.Level), p.y)
+	p.paper.bookmark(strings.TrimSpace(title.String()), p.outline(n.Level), p.y)
 	p.flow(spans, size, size*1.3)
 	p.y += size * 0.3
 }
@@ -392,7 +330,7 @@ func (p *printer) quote(n ast.Node) {
 
 // code sets a block of code: a grey ground, and long lines go on below.
 func (p *printer) code(n ast.Node) {
-	const size, lead = 8.5, 11.5
+	const size, lead = smallSize, smallLead
 	for i := range n.Lines().Len() {
 		at := n.Lines().At(i)
 		s, lost := printable(strings.ReplaceAll(strings.TrimRight(string(at.Value(p.src)), "\n"), "\t", "    "))
@@ -402,8 +340,7 @@ func (p *printer) code(n ast.Node) {
 			if p.full {
 				return
 			}
-			p.fill(ground)
-			p.pdf.Rect(p.left, p.y, p.width, lead, "F")
+			p.paper.box(p.left, p.y, p.width, lead, ground)
 			p.row(lead, lead-3.2, size)
 			p.line(p.left+6, p.y+lead-3.2, l, size)
 			p.y += lead

@@ -184,7 +184,7 @@ func TestPDFMarkdown(t *testing.T) {
 		"# a\n\n## b":                                     "a|b",
 	} {
 		var b bytes.Buffer
-		if err := (Sheet{Kind: "K", Marking: "TLP:CLEAR", Text: text}).pdf(&b, true); err != nil {
+		if err := (Sheet{Kind: "K", Marking: "TLP:CLEAR", Text: text}).pdf(&b); err != nil {
 			t.Fatal(err)
 		}
 		ls := strings.Split(strings.TrimSpace(pdfPages(t, b.Bytes())[0]), "\n")
@@ -242,11 +242,11 @@ func pdfShown(t testing.TB, doc []byte) (out []drawn) {
 // TestPDFBounds: a document that is too long says so, on paper or as an error.
 func TestPDFBounds(t *testing.T) {
 	var b bytes.Buffer
-	if err := (Sheet{Text: strings.Repeat("x", maxText+1)}).pdf(&b, true); err == nil {
+	if err := (Sheet{Text: strings.Repeat("x", maxText+1)}).pdf(&b); err == nil {
 		t.Error("any length is printed")
 	}
 	b.Reset()
-	if err := (Sheet{Marking: "TLP:GREEN", Text: strings.Repeat("a\n\n", 100_000)}).pdf(&b, true); err != nil {
+	if err := (Sheet{Marking: "TLP:GREEN", Text: strings.Repeat("a\n\n", 100_000)}).pdf(&b); err != nil {
 		t.Fatal(err)
 	}
 	pages := pdfPages(t, b.Bytes())
@@ -268,7 +268,7 @@ func FuzzPDF(f *testing.F) {
 			return
 		}
 		var b bytes.Buffer
-		if err := (Sheet{Kind: s, Number: s, Reader: s, Title: s, Marking: s, Keywords: []string{s}, Text: s, Drafted: day}).pdf(&b, true); err != nil {
+		if err := (Sheet{Kind: s, Number: s, Reader: s, Title: s, Marking: s, Keywords: []string{s}, Text: s, Drafted: day}).pdf(&b); err != nil {
 			t.Fatal(err)
 		}
 		pages := pdfPages(t, b.Bytes())

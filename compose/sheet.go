@@ -71,7 +71,7 @@ func (s Sheet) write(w io.Writer, form Form, data any) error {
 	case HTML:
 		return s.html(w)
 	case PDF:
-		return s.pdf(w, true)
+		return s.pdf(w)
 	}
 	return vedette.Invalid("no form %q; the forms are %q", form, Forms)
 }
