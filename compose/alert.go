@@ -128,6 +128,32 @@ func (h Host) Place() string {
 	return strings.TrimSuffix(h.Asset+":"+strconv.Itoa(h.Port)+"/"+h.Proto, "/")
 }
 
+// Group are hosts that differ in nothing but where they are, when they were seen
+// and whether they are still there.
+type Group struct {
+	Software string
+	Verdict  vedette.Verdict
+	Why      []string
+	Hosts    []Host
+}
+
+// Groups are the hosts in groups, in their order.
+func (a Alert) Groups() (out []Group) {
+	for _, h := range a.Hosts {
+		i := slices.IndexFunc(out, func(g Group) bool {
+			return g.Software == h.Software && g.Verdict == h.Verdict && slices.Equal(g.Why, h.Why)
+		})
+		if i < 0 {
+			i, out = len(out), append(out, Group{Software: h.Software, Verdict: h.Verdict, Why: h.Why})
+		}
+		out[i].Hosts = append(out[i].Hosts, h)
+	}
+	return out
+}
+
+// Alike says whether it takes less to read the hosts in groups.
+func (a Alert) Alike() bool { return len(a.Hosts) >= 6 && 3*len(a.Groups()) <= len(a.Hosts) }
+
 // Named says whether the title names the vulnerability already.
 func (a Alert) Named() bool { return strings.Contains(a.Title, a.CVE) }
 

@@ -100,6 +100,14 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("Mon 2 Jan 2006, 15:04Z")
 }
 
+// minute is a time in a table.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
 // squeeze takes out lines that a template left empty, but for one.
 func squeeze(s string) string {
 	for strings.Contains(s, "\n\n\n") {

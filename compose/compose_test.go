@@ -148,14 +148,23 @@ func differs(got, want string) string {
 }
 
 func TestHostileTextStaysText(t *testing.T) {
-	want := skeleton(written(t, with("plain"), HTML))
-	for _, h := range hostile {
-		page := written(t, with(h), HTML)
-		if got := skeleton(page); got != want {
-			t.Errorf("%q became markup: %s", h, differs(got, want))
+	grouped := func(s string) Alert {
+		a := with(s)
+		for range 6 {
+			a.Hosts = append(a.Hosts, a.Hosts[0])
 		}
-		if bytes.ContainsAny(page, "\u202e\x00") {
-			t.Errorf("%q stays", h)
+		return a
+	}
+	for _, build := range []func(string) Alert{with, grouped} {
+		want := skeleton(written(t, build("plain"), HTML))
+		for _, h := range hostile {
+			page := written(t, build(h), HTML)
+			if got := skeleton(page); got != want {
+				t.Errorf("%q became markup: %s", h, differs(got, want))
+			}
+			if bytes.ContainsAny(page, "\u202e\x00") {
+				t.Errorf("%q stays", h)
+			}
 		}
 	}
 }

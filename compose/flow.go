@@ -26,6 +26,14 @@ type line struct {
 	width float64
 }
 
+func (l line) text() string {
+	var b strings.Builder
+	for _, s := range l.spans {
+		b.WriteString(s.text)
+	}
+	return b.String()
+}
+
 // spans are the inline children of a node. Text is resolved as in HTML: escapes
 // and entities, and nothing else.
 func (p *printer) spans(n ast.Node, f face) (out []span) {

@@ -4,7 +4,7 @@ import extast "github.com/yuin/goldmark/extension/ast"
 
 // Lengths of tables, in points.
 const (
-	cellPad   = 4.0
+	cellPad   = 3.5
 	minColumn = 24.0
 )
 
@@ -182,7 +182,7 @@ func columns(cells [][][]span, width float64) []float64 {
 	}
 	sumLeast, sumMost := 0.0, 0.0
 	for i := range n {
-		least[i] = max(minColumn, min(least[i], width/3)+2*cellPad)
+		least[i] = max(minColumn, min(least[i], width*0.27)+2*cellPad)
 		most[i] = max(least[i], most[i]+2*cellPad)
 		sumLeast, sumMost = sumLeast+least[i], sumMost+most[i]
 	}

@@ -112,21 +112,27 @@ func (p *printer) page() {
 // frame is the head and the foot: the marking at the right of both (TLP 2.0 §3),
 // what this is, for whom, and which page.
 func (p *printer) frame() {
-	const right = paperWidth - margin
-	for _, y := range []float64{34, paperHeight - 56} {
-		room := p.label(right, y) - margin - 12
-		head, under := plainText(p.sheet.name()), plainText("For "+p.sheet.Reader)
-		if y > paperHeight/2 {
-			head, under = under, fmt.Sprintf("Page %d of %d", p.pages, p.total)
-			if !p.sheet.Drafted.IsZero() {
-				under += " · drafted " + stamp(p.sheet.Drafted)
-			}
+	const right, foot = paperWidth - margin, paperHeight - 56
+	name, reader := plainText(p.sheet.name()), plainText("For "+p.sheet.Reader)
+	room := p.label(right, 34) - margin - 12
+	p.paper.text(margin, 43, bold.fit(name, 9, room), bold, 9, ink)
+	ls := broken([]span{{text: reader}}, 8.5, room, false)
+	for i, l := range ls[:min(2, len(ls))] {
+		if i == 1 && len(ls) > 2 {
+			l = line{spans: []span{{text: regular.fit(strings.TrimPrefix(reader, ls[0].text()), 8.5, room)}}}
 		}
-		p.paper.text(margin, y+9, bold.fit(head, 9, room), bold, 9, ink)
-		p.paper.text(margin, y+21, regular.fit(under, 9, room), regular, 9, soft)
+		p.paper.text(margin, 53.5+10*float64(i), strings.TrimSpace(l.text()), regular, 8.5, soft)
 	}
-	p.paper.stroke(margin, 66, right, 66, 0.6, rule)
-	p.paper.stroke(margin, paperHeight-66, right, paperHeight-66, 0.6, rule)
+	p.paper.stroke(margin, 68, right, 68, 0.6, rule)
+
+	which := fmt.Sprintf("Page %d of %d", p.pages, p.total)
+	if !p.sheet.Drafted.IsZero() {
+		which += " · drafted " + stamp(p.sheet.Drafted)
+	}
+	room = p.label(right, foot) - margin - 12
+	p.paper.stroke(margin, foot-10, right, foot-10, 0.6, rule)
+	p.paper.text(margin, foot+9, bold.fit(reader, 9, room), bold, 9, ink)
+	p.paper.text(margin, foot+20, regular.fit(which, 8.5, room), regular, 8.5, soft)
 }
 
 // label draws the marking so that it ends at right, and returns where it begins:
@@ -268,13 +274,12 @@ func (p *printer) heading(n *ast.Heading) {
 	if p.full {
 		return
 	}
-	var title strings.Builder
-	for _, s := range spans {
-		title.WriteString(s.text)
-	}
-	p.paper.bookmark(strings.TrimSpace(title.String()), p.outline(n.Level), p.y)
+	p.paper.bookmark(strings.TrimSpace(line{spans: spans}.text()), p.outline(n.Level), p.y)
 	p.flow(spans, size, size*1.3)
 	p.y += size * 0.3
+	if n.Level == 1 {
+		p.y += 4
+	}
 }
 
 // outline is the level of a bookmark: at most one below the one before it.
@@ -330,21 +335,32 @@ func (p *printer) quote(n ast.Node) {
 
 // code sets a block of code: a grey ground, and long lines go on below.
 func (p *printer) code(n ast.Node) {
-	const size, lead = smallSize, smallLead
+	const pad = 4.0
+	strip := func(height float64) {
+		p.paper.box(p.left, p.y, p.width, height, ground)
+		p.row(height, 0, smallSize)
+		p.y += height
+	}
+	p.room(smallLead + pad)
+	if p.marker != "" { // of an item that is code
+		p.flow(nil, bodySize, bodyLead)
+	}
+	strip(pad)
 	for i := range n.Lines().Len() {
 		at := n.Lines().At(i)
 		s, lost := printable(strings.ReplaceAll(strings.TrimRight(string(at.Value(p.src)), "\n"), "\t", "    "))
 		p.lost += lost
-		for _, l := range broken([]span{{text: s, face: mono}}, size, p.width-12, true) {
-			p.room(lead)
-			if p.full {
+		for _, l := range broken([]span{{text: s, face: mono}}, smallSize, p.width-12, true) {
+			if p.room(smallLead); p.full {
 				return
 			}
-			p.paper.box(p.left, p.y, p.width, lead, ground)
-			p.row(lead, lead-3.2, size)
-			p.line(p.left+6, p.y+lead-3.2, l, size)
-			p.y += lead
+			y := p.y
+			strip(smallLead)
+			p.line(p.left+6, y+smallLead-3.2, l, smallSize)
 		}
+	}
+	if p.y+pad <= bottom {
+		strip(pad)
 	}
 	p.gap(6)
 }

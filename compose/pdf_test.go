@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/yuin/goldmark/text"
+
 	"github.com/vedette-hub/vedette"
 )
 
@@ -77,11 +79,29 @@ func many(n int) Alert {
 	return a
 }
 
+// TestHostsAlike are read in groups, and each of them stands there once.
+func TestHostsAlike(t *testing.T) {
+	a := many(40)
+	a.Hosts[7].Why = []string{"another reason"}
+	text := string(written(t, a, Markdown))
+	if n := strings.Count(text, "the vendor numbers it so"); n != 1 {
+		t.Errorf("the same reason %d times", n)
+	}
+	for _, h := range a.Hosts {
+		if n := strings.Count(text, "| "+h.Place()+" |"); n != 1 {
+			t.Errorf("%s %d times", h.Place(), n)
+		}
+	}
+	if n := strings.Count(text, "### access gateway 5.2.1, likely"); n != 2 || !strings.Contains(text, "another reason") {
+		t.Errorf("%d groups:\n%s", n, text)
+	}
+}
+
 // TestPDFPages: the marking stands at the head and the foot of every page, with
 // whom it is for, and the head of a table on each page that it goes on.
 func TestPDFPages(t *testing.T) {
 	pages := pdfPages(t, written(t, many(300), PDF))
-	if len(pages) < 10 {
+	if len(pages) < 5 {
 		t.Fatalf("%d pages", len(pages))
 	}
 	hosts := 0
@@ -92,7 +112,7 @@ func TestPDFPages(t *testing.T) {
 			}
 		}
 		k := strings.Count(p, "host-")
-		if hosts += k; k > 0 && strings.Count(p, "PlaceSoftware") != 1 {
+		if hosts += k; k > 0 && strings.Count(p, "PlaceNowLast seen") != 1 {
 			t.Errorf("page %d has hosts without the head of their table:\n%s", i+1, p)
 		}
 	}
@@ -170,7 +190,7 @@ func TestPDFLetters(t *testing.T) {
 
 // TestPDFMarkdown prints what templates may use.
 func TestPDFMarkdown(t *testing.T) {
-	for text, want := range map[string]string{
+	for in, want := range map[string]string{
 		"1. a\n2. b\n   - c\n   - d": "1.a|2.b|•c|•d",
 		"9. a\n10. b":                "9.a|10.b",
 		"> q\n> > r":                 "q|r",
@@ -184,7 +204,7 @@ func TestPDFMarkdown(t *testing.T) {
 		"# a\n\n## b":                                     "a|b",
 	} {
 		var b bytes.Buffer
-		if err := (Sheet{Kind: "K", Marking: "TLP:CLEAR", Text: text}).pdf(&b); err != nil {
+		if err := (Sheet{Kind: "K", Marking: "TLP:CLEAR", Text: in}).pdf(&b); err != nil {
 			t.Fatal(err)
 		}
 		ls := strings.Split(strings.TrimSpace(pdfPages(t, b.Bytes())[0]), "\n")
@@ -195,7 +215,7 @@ func TestPDFMarkdown(t *testing.T) {
 			}
 		}
 		if got := strings.Join(body, "|"); got != want {
-			t.Errorf("%q prints %q, want %q", text, got, want)
+			t.Errorf("%q prints %q, want %q", in, got, want)
 		}
 	}
 }
@@ -253,6 +273,25 @@ func TestPDFBounds(t *testing.T) {
 	if len(pages) != maxPages || !strings.Contains(pages[maxPages-1], "The document ends here, at 1000 pages.") || strings.Contains(pages[maxPages-2], "ends here") {
 		t.Errorf("%d pages, the last:\n%s", len(pages), pages[len(pages)-1])
 	}
+}
+
+// FuzzLayout counts the pages of a text: quick, and all of the layout.
+func FuzzLayout(f *testing.F) {
+	for _, h := range hostile {
+		f.Add(h)
+	}
+	f.Add(string(written(f, many(20), Markdown)))
+	f.Add("|" + strings.Repeat("a|", 9) + "\n|" + strings.Repeat(":-:|", 9) + "\n|" + strings.Repeat("b ", 3000) + "|\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 1<<16 {
+			return
+		}
+		p := printer{sheet: Sheet{Text: s}, src: []byte(s)}
+		p.print(markdown.Parser().Parse(text.NewReader(p.src)))
+		if p.pages < 1 || p.pages > maxPages || p.pages > 1+len(s)/10 || p.y > bottom+1 || p.left != margin || len(p.bars) != 0 {
+			t.Errorf("%d pages, ends at %.0f", p.pages, p.y)
+		}
+	})
 }
 
 func FuzzPDF(f *testing.F) {

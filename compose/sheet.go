@@ -78,7 +78,8 @@ func (s Sheet) write(w io.Writer, form Form, data any) error {
 
 // markdown is the text between its head and its foot.
 func (s Sheet) markdown() string {
-	mark := "**" + escape(s.Marking) + "** · "
+	tlp, pap := labels(s.Marking)
+	mark := "**" + join("** **", escape(tlp.String()), escape(pap)) + "** · "
 	foot := mark + escape("for "+s.Reader)
 	if !s.Drafted.IsZero() {
 		foot += " · drafted " + stamp(s.Drafted)
@@ -113,7 +114,7 @@ var tlpClass = map[vedette.TLP]string{vedette.TLPClear: "clear", vedette.TLPGree
 // escaped there: a description must not become a heading, a link or a picture.
 func fill(name string, data any) string {
 	t := texttemplate.Must(texttemplate.New(name).Funcs(texttemplate.FuncMap{
-		"md": escape, "time": stamp, "link": linked,
+		"md": escape, "time": stamp, "minute": minute, "link": linked,
 	}).ParseFS(templates, name))
 	var b bytes.Buffer
 	if err := t.Execute(&b, data); err != nil {
