@@ -31,6 +31,15 @@ run: build ## import the sample world and print the join for one exploited CVE
 	@echo
 	@echo "Go on with: $(BIN) --data $(SAMPLE) finding list"
 
+.PHONY: assets
+assets: ## fetch what the pages embed (htmx) with npm; without it every page works plain
+	npm ci --ignore-scripts --no-audit --no-fund
+	cp node_modules/htmx.org/dist/htmx.min.js face/web/static/
+
+.PHONY: generate
+generate: ## write the Go of the templates anew
+	$(GO) tool templ generate -path face/web
+
 .PHONY: test
 test: ## vet and test everything: offline, on the embedded store
 	$(GO) vet ./...

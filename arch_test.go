@@ -54,7 +54,8 @@ var house = map[string]room{
 
 	// out: to people and machines
 	"deliver":  {knows: []string{".", "policy"}, tests: everyone},
-	"face/web": {knows: []string{".", "policy"}, tests: everyone},
+	"face":     {knows: []string{".", "policy", "store"}, tests: everyone},
+	"face/web": {knows: []string{".", "policy", "store", "face"}, tests: everyone},
 
 	// under
 	"policy":          {knows: nouns},
@@ -322,5 +323,23 @@ func TestShape(t *testing.T) {
 		if !ok {
 			t.Errorf("%s: no file says what the package is for (a doc comment)", dir)
 		}
+	}
+}
+
+// TestFacesAskAsSomebody: a face gets the queries of a principal handed in and
+// never takes any itself (decision 0011).
+func TestFacesAskAsSomebody(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || !strings.HasPrefix(s.dir, "face") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Open", "As", "System", "OpenDesk"}, sel.Sel.Name) {
+				if x, ok := sel.X.(*ast.Ident); ok && (x.Name == "store" || sel.Sel.Name != "Open" && x.Name != "errors") {
+					t.Errorf("%s: %s.%s", fset.Position(sel.Pos()), x.Name, sel.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }

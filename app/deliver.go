@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/deliver"
-	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/safe"
 	"github.com/vedette-hub/vedette/store"
 )
@@ -227,51 +225,6 @@ func (p *postman) post(ctx context.Context, h config.Webhook, o store.Owed) (sto
 		}
 	}
 	return outcome(err), nil
-}
-
-// receipts are the links of mails, for the page behind them.
-type receipts struct{ sys *store.System }
-
-// Receipt finds the message of a link.
-func (r receipts) Receipt(ctx context.Context, token string) (web.Receipt, error) {
-	x, err := r.sys.Receipt(ctx, token)
-	return receiptOf(x), err
-}
-
-// Acknowledge keeps that somebody has it.
-func (r receipts) Acknowledge(ctx context.Context, token string) (web.Receipt, error) {
-	x, err := r.sys.Acknowledge(ctx, token)
-	return receiptOf(x), err
-}
-
-func receiptOf(r store.Receipt) web.Receipt {
-	return web.Receipt{Number: r.Number, Level: r.Level, Version: r.Version, Acked: r.Acked}
-}
-
-// listen serves the pages until the context ends.
-func (h *hub) listen(ctx context.Context, addr string) (net.Addr, error) {
-	pages, err := web.Handler(receipts{h.sys}, h.log)
-	if err != nil {
-		return nil, err
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, vedette.Conflict("cannot listen on %s: %w", addr, err)
-	}
-	s := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	go func() {
-		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			h.log.Error("pages", "error", err)
-		}
-	}()
-	context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := s.Shutdown(end); err != nil {
-			s.Close()
-		}
-	})
-	return ln.Addr(), nil
 }
 
 type publicationPublish struct {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
-	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
@@ -190,7 +189,7 @@ func TestAnAlertIsSentAndAcknowledged(t *testing.T) {
 		if s := state(); s != vedette.CaseNotified {
 			t.Errorf("sent, the case is %s", s)
 		}
-		pages, err := web.Handler(receipts{h.sys}, h.log)
+		pages, err := h.faces(config.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

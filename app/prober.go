@@ -23,16 +23,16 @@ import (
 	"github.com/vedette-hub/vedette/scope"
 )
 
-// desk is where a prober gets its work and hands it in: the store of the hub,
+// workDesk is where a prober gets its work and hands it in: the store of the hub,
 // or the narrow door of a worker on PostgreSQL.
-type desk interface {
+type workDesk interface {
 	Assignment(ctx context.Context, part int64) (vedette.Assignment, error)
 	Submit(ctx context.Context, part int64, document []byte) error
 }
 
 // prober works parts of surveys: everything that sends a packet is behind it.
 type prober struct {
-	desk   desk
+	desk   workDesk
 	conf   config.Survey
 	dialer *safe.Dialer
 	rules  *probe.Rules
@@ -47,7 +47,7 @@ type prober struct {
 
 // newProber makes a prober. A lab's touches loopback and nothing else, for as
 // long as the process lives.
-func newProber(d desk, conf config.Survey, lab bool, now func() time.Time) (*prober, error) {
+func newProber(d workDesk, conf config.Survey, lab bool, now func() time.Time) (*prober, error) {
 	if len(conf.Resolvers) == 0 && !lab {
 		if f, err := os.Open("/etc/resolv.conf"); err == nil {
 			conf.Resolvers = config.SystemResolvers(f)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/compose"
-	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/store"
 )
 
@@ -181,26 +180,11 @@ func (publicationDraft) Help() string {
 
 // Run drafts.
 func (c *publicationDraft) Run(r *run) error {
-	whom := c.Constituent
-	if len(whom) == 0 {
-		for f := (store.CaseFilter{Weakness: c.CVE, Limit: 500}); ; {
-			cs, next, err := r.sc.Cases(r.ctx, f)
-			if err != nil {
-				return err
-			}
-			for _, x := range cs {
-				whom = append(whom, x.Constituent)
-			}
-			if f.After = next; next == "" {
-				break
-			}
-		}
+	d, err := r.desk()
+	if err != nil {
+		return err
 	}
-	if len(whom) == 0 {
-		return vedette.NotFound("no open case of %s", c.CVE)
-	}
-	slices.Sort(whom)
-	p, changed, err := r.line.draft(r.ctx, r.p, c.CVE, slices.Compact(whom))
+	p, changed, err := d.draft(r.ctx, c.CVE, c.Constituent)
 	if err != nil {
 		return err
 	}
@@ -253,43 +237,25 @@ func (c *publicationShow) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	es, err := r.sc.Editions(r.ctx, p.ID)
-	if err != nil {
-		return err
-	}
 	if c.Constituent == "" {
+		es, err := r.sc.Editions(r.ctx, p.ID)
+		if err != nil {
+			return err
+		}
 		t := &table{columns: []string{"publication", "constituent", "version", "state", "level", "marking", "drafted"}}
 		for _, e := range es {
 			t.add(e, cmp.Or(p.Number, p.ID), e.Constituent, strconv.Itoa(e.Version), string(e.State), e.Level, e.Marking.String(), stamp(e.Drafted))
 		}
 		return r.print(t)
 	}
-	form := compose.Form(c.Form)
-	if form.Binary() && isTerminal(r.out) {
+	if form := compose.Form(c.Form); form.Binary() && isTerminal(r.out) {
 		return fmt.Errorf("%w: %s is no text for a terminal: send it to a file, as > %s.%[2]s", errUsage, form, c.Constituent)
 	}
-	for _, e := range slices.Backward(es) {
-		if e.Constituent == c.Constituent && (c.Version == 0 || e.Version == c.Version) {
-			a, err := editionOf(p, e, es)
-			if err != nil {
-				return err
-			}
-			if a.Team, err = r.team(); err != nil {
-				return err
-			}
-			return a.Write(r.out, form)
-		}
+	d, err := r.desk()
+	if err != nil {
+		return err
 	}
-	return vedette.NotFound("edition of %s for %s", c.ID, c.Constituent)
-}
-
-// team is who publishes, as configured; nil when nobody is named.
-func (g *Globals) team() (*compose.Team, error) {
-	conf, err := g.config()
-	if err != nil || conf.Team == (config.Team{}) {
-		return nil, err
-	}
-	return &compose.Team{Name: conf.Team.Name, Contact: conf.Team.Contact}, nil
+	return d.Edition(r.ctx, r.out, c.ID, c.Constituent, c.Version, c.Form)
 }
 
 // editionOf is a kept edition with what its publication knows now: the number,
@@ -331,7 +297,11 @@ type publicationLint struct {
 
 // Run checks.
 func (c *publicationLint) Run(r *run) error {
-	faults, err := r.lint(c.ID)
+	d, err := r.desk()
+	if err != nil {
+		return err
+	}
+	faults, err := d.Lint(r.ctx, c.ID)
 	if err != nil {
 		return err
 	}
@@ -346,45 +316,6 @@ func (c *publicationLint) Run(r *run) error {
 	return r.print(t)
 }
 
-type editionFault struct {
-	Constituent string `json:"constituent"`
-	compose.Fault
-}
-
-// lint checks the drafts of a publication: what must not go out stops it.
-func (r *run) lint(id string) ([]editionFault, error) {
-	p, err := r.sc.Publication(r.ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	es, err := r.sc.Editions(r.ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	cs, err := r.sc.Constituents(r.ctx)
-	if err != nil {
-		return nil, err
-	}
-	var others []string
-	for _, c := range cs {
-		others = append(others, c.ID, c.Name)
-	}
-	var out []editionFault
-	for _, e := range es {
-		if e.State != vedette.PublicationDraft {
-			continue
-		}
-		a, err := editionOf(p, e, es)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range a.Check(others) {
-			out = append(out, editionFault{e.Constituent, f})
-		}
-	}
-	return out, nil
-}
-
 type publicationApprove struct {
 	ID     string `arg:"" name:"id" help:"Publication, by id."`
 	Series string `help:"The series that gives the number." default:"TA" placeholder:"PREFIX"`
@@ -397,20 +328,12 @@ func (publicationApprove) Help() string {
 
 // Run approves when nothing stops it.
 func (c *publicationApprove) Run(r *run) error {
-	faults, err := r.lint(c.ID)
+	d, err := r.desk()
 	if err != nil {
 		return err
 	}
-	for _, f := range faults {
-		if f.Stop {
-			return vedette.Refused("the edition for %s: %s", f.Constituent, f.What)
-		}
-	}
-	p, err := r.sc.Approve(r.ctx, c.ID, c.Series)
+	p, err := d.approve(r.ctx, c.ID, c.Series)
 	if err != nil {
-		return err
-	}
-	if err := r.drain(); err != nil {
 		return err
 	}
 	return r.print(publicationTable(p))

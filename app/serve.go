@@ -3,10 +3,10 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -102,7 +102,7 @@ func (c *serveCmd) Run(r *run) error {
 		return err
 	}
 	if c.Listen != "" {
-		at, err := h.listen(r.ctx, c.Listen)
+		at, err := r.openPages(h, c.Listen)
 		if err != nil {
 			return errors.Join(err, h.stop(context.WithoutCancel(r.ctx)))
 		}
@@ -115,6 +115,19 @@ func (c *serveCmd) Run(r *run) error {
 	defer cancel()
 	r.told = true
 	return h.stop(ctx)
+}
+
+// openPages listens with the faces of a hub.
+func (r *run) openPages(h *hub, addr string) (net.Addr, error) {
+	conf, err := r.config()
+	if err != nil {
+		return nil, err
+	}
+	faces, err := h.faces(conf)
+	if err != nil {
+		return nil, err
+	}
+	return h.listen(r.ctx, addr, faces)
 }
 
 // stopTime is how long a process waits for its running jobs; what does not end
@@ -238,22 +251,10 @@ func (c *jobList) Run(r *run) error {
 	}
 	t := &table{columns: []string{"id", "kind", "state", "attempt", "args", "created", "worker", "error"}}
 	for _, x := range rows {
-		t.add(jobRow{x.ID, x.Kind, string(x.State), x.Attempt, x.Max, x.Args, x.Created, x.Worker, x.Error},
+		t.add(jobOf(x),
 			strconv.FormatInt(x.ID, 10), x.Kind, string(x.State), fmt.Sprintf("%d/%d", x.Attempt, x.Max), plain(string(x.Args)), stamp(x.Created), orDash(x.Worker), plain(x.Error))
 	}
 	return r.print(t)
-}
-
-type jobRow struct {
-	ID      int64           `json:"id"`
-	Kind    string          `json:"kind"`
-	State   string          `json:"state"`
-	Attempt int             `json:"attempt"`
-	Max     int             `json:"max"`
-	Args    json.RawMessage `json:"args"`
-	Created time.Time       `json:"created"`
-	Worker  string          `json:"worker,omitempty"`
-	Error   string          `json:"error,omitempty"`
 }
 
 type jobRetry struct {

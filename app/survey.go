@@ -600,21 +600,15 @@ func (c *findingRetest) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	if f.Asset == "" {
-		return vedette.Refused("%s is of declared software: there is no place to look at", c.ID)
-	}
-	conf, err := r.config()
+	d, err := r.desk()
 	if err != nil {
 		return err
 	}
-	in, err := planInput(r.ctx, r.sc, r.store.System(), f.Constituent, vedette.Active, "")
+	in, err := d.retest(r.ctx, f)
 	if err != nil {
 		return err
 	}
-	if in.Class, err = retestClass(in.Rules, f); err != nil {
-		return err
-	}
-	if err := r.maySurvey(in.Constituent, conf.Survey.Contact, c.Yes); err != nil {
+	if err := r.maySurvey(in.Constituent, d.conf.Survey.Contact, c.Yes); err != nil {
 		return err
 	}
 	parts := survey.Retest(in, []vedette.Place{{Asset: f.Asset, Port: f.Port, Proto: f.Proto}})

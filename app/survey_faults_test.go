@@ -264,7 +264,7 @@ func TestJobCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows := decode[[]jobRow](t, text)
+		rows := decode[[]vedette.Job](t, text)
 		if len(rows) != 2 || rows[1].State != string(job.Available) || decode[partArgs](t, string(rows[1].Args)).Part != lw.part() {
 			t.Fatalf("%s", text)
 		}
@@ -280,7 +280,7 @@ func TestJobCommands(t *testing.T) {
 		if err != nil || v.State != vedette.SurveyStopped || len(v.Trouble) != 2 || !strings.Contains(v.Trouble[0], "given up") {
 			t.Errorf("%+v %v", v, err)
 		}
-		if text, err = do(&jobList{State: "cancelled", Limit: 10}); err != nil || len(decode[[]jobRow](t, text)) != 2 {
+		if text, err = do(&jobList{State: "cancelled", Limit: 10}); err != nil || len(decode[[]vedette.Job](t, text)) != 2 {
 			t.Errorf("%s %v", text, err)
 		}
 		if _, err := do(&jobRetry{ID: rows[0].ID}); err != nil {

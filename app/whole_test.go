@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
-	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/lab"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
@@ -37,7 +35,7 @@ func TestTheWholeLine(t *testing.T) {
 		if err := w.hub.post.deliver(ctx); err != nil || len(m.all()) != 1 {
 			t.Fatalf("sent: %v, %v", m.all(), err)
 		}
-		pages, err := web.Handler(receipts{w.hub.sys}, slog.New(slog.DiscardHandler))
+		pages, err := w.hub.faces(config.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

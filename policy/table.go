@@ -33,6 +33,15 @@ var (
 // may do what Roles is nil for.
 var Table = []Row{
 	{"version", nil, "tells nothing of the content", false},
+	{"page assets", nil, "style sheet, pictures, reports of browsers", false},
+	{"health", nil, "says that the hub runs", false},
+	{"sign in", nil, "a name and a password, or a link", false},
+	{"link", nil, "number, level and a button, for whoever holds the link of a mail", false},
+	{"today", everyone, "of each row what the reader may see", false},
+	{"help", everyone, "tells nothing of the content", false},
+	{"account", everyone, "one's own", false},
+	{"search", readers, "of each row what the reader may see", false},
+	{"case undo", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Lead}, "one's own act, as far as nobody changed things since", false},
 	{"import", writers, "a manager and an ingest token for their own constituent only", false},
 	{"constituent apply", []vedette.Role{vedette.Lead}, "changes scope", true},
 	{"constituent list", exposure, "narrowed to what the reader may see", false},
@@ -127,3 +136,12 @@ func May(p vedette.Principal, act Act) bool {
 
 // AllAudit says whether the principal reads the acts of all.
 func AllAudit(p vedette.Principal) bool { return p.Has(vedette.Auditor, vedette.Lead) && !Bound(p) }
+
+// Find is the row of an act.
+func Find(act Act) (Row, bool) {
+	i := slices.IndexFunc(Table, func(r Row) bool { return r.Act == act })
+	if i < 0 {
+		return Row{}, false
+	}
+	return Table[i], true
+}

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/face"
+	"github.com/vedette-hub/vedette/face/web"
+	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/store"
+)
+
+// counter is the hub as the faces meet it. It implements face.Hub.
+type counter struct {
+	store *store.Store
+	sys   *store.System
+	line  *Line
+	conf  config.Config
+	jobs  *job.Jobs
+	lab   bool
+}
+
+var _ face.Hub = (*counter)(nil)
+
+// Desk implements face.Hub.
+func (c *counter) Desk(ctx context.Context, p vedette.Principal) (face.Desk, error) {
+	sc, err := c.store.As(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return &desk{c.store, sc, c.line, c.conf, c.jobs}, nil
+}
+
+// Token implements face.Hub.
+func (c *counter) Token(ctx context.Context, secret string) (vedette.Principal, error) {
+	return c.store.Authenticate(ctx, secret)
+}
+
+// Lab implements face.Hub.
+func (c *counter) Lab() bool { return c.lab }
+
+// Ready implements face.Hub.
+func (c *counter) Ready(ctx context.Context) error {
+	_, _, err := c.sys.Lab(ctx)
+	return err
+}
+
+// Now implements face.Hub.
+func (c *counter) Now() time.Time { return c.store.Now() }
+
+// Receipt implements face.Hub.
+func (c *counter) Receipt(ctx context.Context, link string) (face.Receipt, error) {
+	r, err := c.sys.Receipt(ctx, link)
+	return receiptOf(r), err
+}
+
+// Acknowledge implements face.Hub.
+func (c *counter) Acknowledge(ctx context.Context, link string) (face.Receipt, error) {
+	r, err := c.sys.Acknowledge(ctx, link)
+	return receiptOf(r), err
+}
+
+func receiptOf(r store.Receipt) face.Receipt {
+	return face.Receipt{Number: r.Number, Level: r.Level, Version: r.Version, Acked: r.Acked}
+}
+
+// counter of a running hub.
+func (h *hub) counter(conf config.Config) *counter {
+	return &counter{h.store, h.sys, NewLine(h.store), conf, h.jobs, h.lab}
+}
+
+// faces are all routes of the hub with what serves them; more are added by a demo.
+func (h *hub) faces(conf config.Config, more ...face.Route) (http.Handler, error) {
+	c := h.counter(conf)
+	pages := web.New(c, h.store, h.log)
+	sessions := face.NewSessions(h.store.Sessions(), h.store, strings.HasPrefix(conf.Mail.Base, "https://"), h.store.Now)
+	s := face.Server{Hub: c, Sessions: sessions, Routes: slices.Concat(pages.Routes(), more), Log: h.log, Fail: pages.Fail}
+	return s.Handler()
+}
+
+// listen serves the faces until the context ends.
+func (h *hub) listen(ctx context.Context, addr string, faces http.Handler) (net.Addr, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, vedette.Conflict("cannot listen on %s: %w", addr, err)
+	}
+	s := &http.Server{Handler: faces, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	go func() {
+		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			h.log.Error("pages", "error", err)
+		}
+	}()
+	context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := s.Shutdown(end); err != nil {
+			s.Close()
+		}
+	})
+	return ln.Addr(), nil
+}

@@ -1,0 +1,85 @@
+// Package face is what every HTTP face shares: the table of routes, who acts,
+// and what the hub does for them beside giving rows. A route without a row in
+// the policy does not start; what a principal may not do is as absent as what
+// does not exist.
+package face
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/store"
+)
+
+// Desk is where one principal works: rows through the walls, and the acts that
+// take more than rows. Every act that changes something is finished when it
+// returns: the line has run.
+type Desk interface {
+	// Rows are the queries of the principal.
+	Rows() *store.Scoped
+	// Join is what a vulnerability means to those the principal may see.
+	Join(ctx context.Context, id string) (*vedette.Join, error)
+	// Cases are cases with their clocks, the nearest deadline first; next goes on, "" ends.
+	Cases(ctx context.Context, f store.CaseFilter) (cases []vedette.Case, next string, err error)
+	// Case is one case with its clock and its places.
+	Case(ctx context.Context, id string) (vedette.Case, []vedette.Finding, error)
+	// SetCases changes cases, and says how to undo it.
+	SetCases(ctx context.Context, ids []string, ch store.CaseChange) (Outcome, error)
+	// Undo takes an act back as far as nobody changed things since.
+	Undo(ctx context.Context, event int64) (Outcome, error)
+	// Retest looks again at the places of findings; a survey for each constituent.
+	Retest(ctx context.Context, findings []string) ([]vedette.Survey, error)
+	// Survey looks at a whole constituent inside its scope.
+	Survey(ctx context.Context, constituent string, class vedette.CheckClass) (vedette.Survey, error)
+	// Draft writes the alert of an exploited vulnerability; for all with an open case when none is named.
+	Draft(ctx context.Context, cve string, constituents []string) (vedette.Publication, error)
+	// Lint checks the drafts of a publication.
+	Lint(ctx context.Context, publication string) ([]vedette.Fault, error)
+	// Approve gives a publication its number; what Lint stops is refused.
+	Approve(ctx context.Context, publication string) (vedette.Publication, error)
+	// Publish puts what is owed into the outbox, and says how many messages.
+	Publish(ctx context.Context, publication string) (int, error)
+	// Withdraw takes a publication back.
+	Withdraw(ctx context.Context, publication, reason string) error
+	// Edition writes the edition of a constituent; version 0 is the last.
+	Edition(ctx context.Context, w io.Writer, publication, constituent string, version int, form string) error
+	// Jobs are the jobs of the hub, newest first, behind an id.
+	Jobs(ctx context.Context, state string, below int64, limit int) ([]vedette.Job, error)
+	// RetryJob lets a job run again, CancelJob ends it.
+	RetryJob(ctx context.Context, id int64) error
+	CancelJob(ctx context.Context, id int64) error
+	// Drain runs the line after a change that was made through Rows.
+	Drain(ctx context.Context) error
+}
+
+// Outcome is what a change of many did.
+type Outcome struct {
+	Done    int      `json:"done"`
+	Refused []string `json:"refused,omitempty"` // one line each, with the reason
+	Undo    int64    `json:"undo,omitempty"`    // the event that Undo takes back, 0 when there is none
+}
+
+// Receipt is what the link of a mail shows.
+type Receipt struct {
+	Number, Level string
+	Version       int
+	Acked         time.Time // zero until somebody acknowledged
+}
+
+// Hub is what the faces ask of the program: who acts, and a desk for him.
+type Hub interface {
+	Desk(ctx context.Context, p vedette.Principal) (Desk, error)
+	// Token is whom the secret of a token stands for.
+	Token(ctx context.Context, secret string) (vedette.Principal, error)
+	// Lab says that the store is one of a lab: every page says so.
+	Lab() bool
+	// Receipt and Acknowledge are for the holder of a link in a mail.
+	Receipt(ctx context.Context, link string) (Receipt, error)
+	Acknowledge(ctx context.Context, link string) (Receipt, error)
+	// Ready is nil when the store answers.
+	Ready(ctx context.Context) error
+	// Now is the time of the hub.
+	Now() time.Time
+}

@@ -1,0 +1,133 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/face"
+	"github.com/vedette-hub/vedette/store"
+)
+
+var caseStates = func() (out []string) {
+	for _, s := range vedette.CaseStates {
+		out = append(out, string(s))
+	}
+	return out
+}()
+
+// caseList is what there is to do, the nearest deadline first.
+var caseList = &list[vedette.Case]{
+	act: "case list", path: "/cases", title: "Cases", one: "case",
+	empty: "No case is open. A case opens when an exploited vulnerability, or what a check reports, is found at a constituent.",
+	views: []savedView{{"Open", ""}, {"To check", "check=yes"}, {"Reported fixed", "state=reported+fixed"}, {"Closed too", "closed=yes"}},
+	filters: []filter{{key: "constituent", label: "constituent"}, {key: "weakness", label: "weakness"}, {key: "state", label: "state", values: caseStates},
+		{key: "closed", label: "closed too", flag: true}, {key: "check", label: "to check", flag: true}},
+	id: func(c vedette.Case) string { return c.ID },
+	class: func(c vedette.Case, _ time.Time) string {
+		switch {
+		case c.State == vedette.CaseClosed:
+			return "closed"
+		case c.State == vedette.CaseNew:
+			return "unseen"
+		}
+		return ""
+	},
+	columns: []column[vedette.Case]{
+		{key: "case", head: "Case", text: caseTitle, sub: func(c vedette.Case) string { return c.ID + " · " + c.Weakness }, href: func(c vedette.Case) string { return "/cases/" + c.ID }},
+		{key: "constituent", head: "Constituent", text: func(c vedette.Case) string { return c.Constituent }, href: func(c vedette.Case) string { return "/constituents/" + c.Constituent }},
+		{key: "ruling", head: "Decision", text: func(c vedette.Case) string {
+			if c.Ruling == nil {
+				return ""
+			}
+			return c.Ruling.Outcome
+		}, cell: func(c vedette.Case, _ time.Time) templ.Component { return ruling(c.Ruling) }},
+		{key: "due", head: "Due", text: func(c vedette.Case) string { return stamp(c.Deadline) }, cell: func(c vedette.Case, now time.Time) templ.Component {
+			return due(c.Deadline, now, c.State == vedette.CaseClosed)
+		}},
+		{key: "verdict", head: "Confidence", text: func(c vedette.Case) string { return string(c.Verdict) }, cell: func(c vedette.Case, _ time.Time) templ.Component { return verdict(c.Verdict) }},
+		{key: "state", head: "State", text: func(c vedette.Case) string { return string(c.State) }, cell: func(c vedette.Case, _ time.Time) templ.Component { return caseState(c) }},
+		{key: "places", head: "Places", num: true, text: func(c vedette.Case) string { return strconv.Itoa(c.Findings) }, href: func(c vedette.Case) string {
+			return "/findings?weakness=" + url.QueryEscape(c.Weakness) + "&constituent=" + url.QueryEscape(c.Constituent)
+		}},
+		{key: "presence", head: "Presence", hidden: true, text: func(c vedette.Case) string { return string(c.Presence) }, cell: func(c vedette.Case, _ time.Time) templ.Component { return presence(c.Presence) }},
+		{key: "opened", head: "Opened", hidden: true, text: func(c vedette.Case) string { return stamp(c.Opened) }},
+		{key: "reopened", head: "Came back", hidden: true, num: true, text: func(c vedette.Case) string { return strconv.Itoa(c.Reopened) }},
+		{key: "assignee", head: "Assignee", text: func(c vedette.Case) string { return c.Assignee }},
+	},
+	rows: func(ctx context.Context, d face.Desk, q query) ([]vedette.Case, string, error) {
+		return d.Cases(ctx, store.CaseFilter{Constituent: q.get("constituent"), Weakness: q.get("weakness"), State: vedette.CaseState(q.get("state")), Closed: q.on("closed"), After: q.after, Limit: q.limit})
+	},
+	bulk: []bulk{
+		{key: "state", text: "Set state", hot: "e", act: "case set", form: stateForm, do: setCases},
+		{key: "assign", text: "Assign", hot: "a", act: "case set", form: assignForm, do: setCases},
+	},
+}
+
+// caseTitle is what a case is about, in words when somebody has some.
+func caseTitle(c vedette.Case) string {
+	if c.Title == "" {
+		return c.Weakness
+	}
+	return c.Title
+}
+
+// setCases changes the state, the assignee or the note of cases.
+func setCases(ctx context.Context, d face.Desk, ids []string, form url.Values) (string, int64, error) {
+	ch := store.CaseChange{Reason: strings.TrimSpace(form.Get("reason"))}
+	var what string
+	if s := vedette.CaseState(form.Get("state")); s != "" {
+		ch.State, what = &s, "set to "+string(s)
+	}
+	if form.Has("assignee") {
+		who := strings.TrimSpace(form.Get("assignee"))
+		ch.Assignee, what = &who, "given to "+who
+		if who == "" {
+			what = "given to nobody"
+		}
+	}
+	if form.Has("note") {
+		note := strings.TrimSpace(form.Get("note"))
+		ch.Note, what = &note, "noted"
+	}
+	if what == "" {
+		return "", 0, vedette.Invalid("nothing to change")
+	}
+	out, err := d.SetCases(ctx, ids, ch)
+	if err != nil {
+		return "", 0, err
+	}
+	told := fmt.Sprintf("%s %s.", title(count(out.Done, "case")), what)
+	if n := len(out.Refused); n > 0 {
+		told += fmt.Sprintf(" %d not: %s", n, out.Refused[0])
+	}
+	return told, out.Undo, nil
+}
+
+// undo takes an act back.
+func (p *Pages) undo(r *face.Request) error {
+	event, err := strconv.ParseInt(r.PostFormValue("event"), 10, 64)
+	if err != nil {
+		return vedette.Invalid("event: a number")
+	}
+	out, err := r.Desk.Undo(r.Context(), event)
+	if err != nil {
+		return err
+	}
+	told := fmt.Sprintf("Undone for %s.", count(out.Done, "case"))
+	if n := len(out.Refused); n > 0 {
+		told += fmt.Sprintf(" %d changed since and stay: %s", n, out.Refused[0])
+	}
+	r.Session.Tell(r.Context(), told, 0)
+	next := r.PostFormValue("next")
+	if !face.Local(next) {
+		next = "/"
+	}
+	return r.Go(next)
+}
