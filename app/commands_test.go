@@ -7,6 +7,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/vedette-hub/vedette/face"
+	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/policy"
 )
 
@@ -55,9 +57,16 @@ func TestEveryCommandHasARow(t *testing.T) {
 			}
 		}
 	}
+	routes := map[policy.Act]bool{}
+	for _, rt := range allRoutes() {
+		routes[rt.Act] = true
+		if _, ok := policy.Find(rt.Act); !ok {
+			t.Errorf("the route %s %s has no row %q", rt.Method, rt.Path, rt.Act)
+		}
+	}
 	for i, r := range policy.Table {
-		if cmds[r.Act] == nil {
-			t.Errorf("the row %q is of no command", r.Act)
+		if cmds[r.Act] == nil && !routes[r.Act] {
+			t.Errorf("the row %q is of no command and no route", r.Act)
 		}
 		if slices.ContainsFunc(policy.Table[:i], func(o policy.Row) bool { return o.Act == r.Act }) {
 			t.Errorf("the row %q stands twice", r.Act)
@@ -102,3 +111,6 @@ func words(line string) []string {
 	}
 	return out
 }
+
+// allRoutes is the table of all routes, without what serves them.
+func allRoutes() []face.Route { return web.New(nil, nil, nil).Routes() }
