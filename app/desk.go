@@ -264,12 +264,12 @@ func (d *desk) approve(ctx context.Context, id, series string) (vedette.Publicat
 }
 
 // Publish implements face.Desk.
-func (d *desk) Publish(ctx context.Context, id string) (int, error) {
-	n, err := d.sc.Publish(ctx, id, told)
+func (d *desk) Publish(ctx context.Context, id string) (store.Published, error) {
+	out, err := publish(ctx, d.sc, id, d.conf)
 	if err != nil {
-		return n, err
+		return out, err
 	}
-	return n, d.Drain(ctx)
+	return out, d.Drain(ctx)
 }
 
 // Withdraw implements face.Desk.

@@ -39,8 +39,8 @@ type Desk interface {
 	Lint(ctx context.Context, publication string) ([]vedette.Fault, error)
 	// Approve gives a publication its number; what Lint stops is refused.
 	Approve(ctx context.Context, publication string) (vedette.Publication, error)
-	// Publish puts what is owed into the outbox, and says how many messages.
-	Publish(ctx context.Context, publication string) (int, error)
+	// Publish puts what is owed into the outbox.
+	Publish(ctx context.Context, publication string) (store.Published, error)
 	// Withdraw takes a publication back.
 	Withdraw(ctx context.Context, publication, reason string) error
 	// Edition writes the edition of a constituent; version 0 is the last.
