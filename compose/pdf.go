@@ -36,7 +36,7 @@ var (
 	linkInk = colour{0x0b, 0x4f, 0x9e}
 )
 
-// tlpInks are the colours of TLP 2.0 §7, on black.
+// tlpInks are the colours of TLP 2.0, on black.
 var tlpInks = map[vedette.TLP]colour{
 	vedette.TLPClear:       {0xff, 0xff, 0xff},
 	vedette.TLPGreen:       {0x33, 0xff, 0x00},
@@ -109,7 +109,7 @@ func (p *printer) page() {
 	p.y = top
 }
 
-// frame is the head and the foot: the marking at the right of both (TLP 2.0 §3),
+// frame is the head and the foot: the marking at the right of both (TLP 2.0, in documents),
 // what this is, for whom, and which page.
 func (p *printer) frame() {
 	const right, foot = paperWidth - margin, paperHeight - 56
