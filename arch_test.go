@@ -43,6 +43,8 @@ var house = map[string]room{
 	"read":  {knows: []string{".", "safe", "format/*"}},
 	"probe": {knows: []string{".", "safe", "format/*"}, tests: everyone},
 
+	"feed": {knows: []string{".", "safe"}},
+
 	// think: pure functions over nouns
 	"product":   {knows: thinking, tests: []string{"read", "safe"}},
 	"knowledge": {knows: thinking},
@@ -51,6 +53,9 @@ var house = map[string]room{
 	"scope":     {knows: thinking},
 	"survey":    {knows: thinking, tests: []string{"scope"}},
 	"compose":   {knows: thinking},
+
+	// where fetching and reading meet, for feeds and imports alike
+	"collect": {knows: []string{".", "safe", "read", "feed"}},
 
 	// out: to people and machines
 	"deliver":  {knows: []string{".", "policy"}, tests: everyone},

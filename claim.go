@@ -31,6 +31,16 @@ type Intake struct {
 	By          string    `json:"by"`                    // the principal
 }
 
+// Counts are what taking a document changed. New, Changed and Unchanged count
+// statements, observations and points.
+type Counts struct {
+	Read      int `json:"read"`
+	New       int `json:"new"`
+	Changed   int `json:"changed"`
+	Unchanged int `json:"unchanged"`
+	Closed    int `json:"closed,omitempty"` // what a full source left out
+}
+
 // The types of object.
 const (
 	TypeVulnerability = "vulnerability"

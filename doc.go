@@ -41,6 +41,10 @@
 // Format for each kind of document, which recognises it, cuts it into records
 // and says what a record states, in nouns. Neither touches the store.
 //
+// feed fetches what others publish, by http or from a folder, and collect is
+// where fetching and reading meet: it keeps each document whole, reads it, and
+// hands it in. Imports by hand take the same path.
+//
 // The third way in are our own eyes. probe has one value of type Check for each
 // way to look at a name or a port; it reaches the network through safe's dialer,
 // which asks the scope before every packet. What it saw becomes a document like

@@ -34,6 +34,9 @@ func Refused(format string, a ...any) error { return kind(ErrRefused, format, a.
 // Conflict returns an ErrConflict with a formatted reason.
 func Conflict(format string, a ...any) error { return kind(ErrConflict, format, a...) }
 
+// Unavailable returns an ErrUnavailable with a formatted reason.
+func Unavailable(format string, a ...any) error { return kind(ErrUnavailable, format, a...) }
+
 // kinded is an error of one kind whose message stands alone.
 type kinded struct {
 	kind error

@@ -69,6 +69,7 @@ type Commands struct {
 		Accept  productAccept  `cmd:"" help:"Decide that two names are of one product."`
 		Reject  productReject  `cmd:"" help:"Decide that two names are not of one product."`
 	} `cmd:"" help:"Which names are of one product."`
+	Feed   feedCommands `cmd:"" help:"Sources that are fetched by themselves."`
 	Source struct {
 		List sourceList `cmd:"" help:"List who says things, under which marking."`
 	} `cmd:"" help:"Who says things."`

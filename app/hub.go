@@ -17,6 +17,7 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/feed"
 	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/probe"
 	"github.com/vedette-hub/vedette/read"
@@ -46,10 +47,12 @@ type hub struct {
 	conf   config.Survey
 	prober *prober
 	post   *postman // nil where nothing is sent
-	jobs   *job.Jobs
-	log    *slog.Logger
-	lab    bool
-	quit   chan struct{} // closed when the hub is to end: a turn does not go on to its end
+	// fetchers are the ways to fetch feeds; nil where none are fetched.
+	fetchers map[string]feed.Fetcher
+	jobs     *job.Jobs
+	log      *slog.Logger
+	lab      bool
+	quit     chan struct{} // closed when the hub is to end: a turn does not go on to its end
 }
 
 // newHub prepares a hub on a store.
@@ -158,6 +161,7 @@ func kinds(h *hub, p *prober) []job.Kind {
 			}
 			return p.work(ctx, a.Part)
 		}},
+		feedKind(h),
 	}
 }
 
@@ -196,6 +200,11 @@ func (h *hub) pass(ctx context.Context) error {
 	}
 	if err := h.schedule(ctx); err != nil {
 		return fmt.Errorf("schedules: %w", err)
+	}
+	if h.fetchers != nil {
+		if err := h.askFeeds(ctx); err != nil {
+			return fmt.Errorf("feeds: %w", err)
+		}
 	}
 	if err := h.confirm(ctx); err != nil {
 		return fmt.Errorf("confirming: %w", err)

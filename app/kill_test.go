@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
@@ -145,7 +146,7 @@ func killOnce(t *testing.T, place string, files []string, usual time.Duration) (
 	defer timer.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		var done imported
+		var done collect.Result
 		if json.Unmarshal(lines.Bytes(), &done) == nil && len(done.Refused) == 0 {
 			acknowledged = append(acknowledged, done.File)
 		}
@@ -160,7 +161,7 @@ func checkKilled(t *testing.T, place string, acknowledged map[string]bool) {
 	w := newKillWorld(t, place)
 	defer w.store.Close()
 	for f := range acknowledged {
-		var line imported
+		var line collect.Result
 		if err := json.Unmarshal([]byte(w.do(&importCmd{Files: []string{f}})), &line); err != nil {
 			t.Fatal(err)
 		}

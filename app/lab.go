@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/lab"
 	"github.com/vedette-hub/vedette/read"
 	"github.com/vedette-hub/vedette/safe"
@@ -231,16 +232,16 @@ const labProducts = 1200
 
 // eachVulnerability reads a document of any format of vulnerabilities.
 func eachVulnerability(r io.Reader, f func(vedette.Vulnerability)) error {
-	doc, err := spool(r)
+	doc, err := collect.Spool(r)
 	if err != nil {
 		return err
 	}
-	defer doc.close()
-	format, err := read.Sniff(doc.head)
+	defer doc.Close()
+	format, err := read.Sniff(doc.Head)
 	if err != nil {
 		return err
 	}
-	body, err := doc.reader()
+	body, err := doc.Reader()
 	if err != nil {
 		return err
 	}
@@ -263,8 +264,8 @@ func ApplyLab(ctx context.Context, sc *store.Scoped, w *lab.World) error {
 
 // TakeSurvey takes in the survey of the world's day: for each constituent a
 // document of each format.
-func TakeSurvey(ctx context.Context, sc *store.Scoped, w *lab.World, progress func(constituent string, assets int)) (store.Counts, error) {
-	var sum store.Counts
+func TakeSurvey(ctx context.Context, sc *store.Scoped, w *lab.World, progress func(constituent string, assets int)) (vedette.Counts, error) {
+	var sum vedette.Counts
 	way := store.Way{Own: scope.NewMap(w.Constituents).Owner}
 	for i, c := range w.Constituents {
 		for _, name := range lab.Formats {
@@ -287,7 +288,7 @@ func TakeSurvey(ctx context.Context, sc *store.Scoped, w *lab.World, progress fu
 
 // takeRecords takes a document of the source "lab" that is made up twice: once
 // for its hash, once for its records.
-func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Format, constituent string, at time.Time, records func(emit func([]byte) error) error) (store.Counts, error) {
+func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Format, constituent string, at time.Time, records func(emit func([]byte) error) error) (vedette.Counts, error) {
 	h := sha256.New()
 	var size int64
 	if err := records(func(body []byte) error {
@@ -296,14 +297,14 @@ func takeRecords(ctx context.Context, sc *store.Scoped, way store.Way, f read.Fo
 		h.Write([]byte{'\n'})
 		return nil
 	}); err != nil || size == 0 {
-		return store.Counts{}, err
+		return vedette.Counts{}, err
 	}
 	src := f.Source
 	src.Name, src.About = labSource, "made up"
 	t, err := sc.Take(ctx, vedette.Intake{Source: src.Name, Document: hex.EncodeToString(h.Sum(nil)), Format: f.Name, At: at, Time: at,
 		Address: "lab:" + constituent, Constituent: constituent}, src, way)
 	if err != nil || t.Known {
-		return store.Counts{}, err
+		return vedette.Counts{}, err
 	}
 	if err := records(func(body []byte) error {
 		if err := ctx.Err(); err != nil {

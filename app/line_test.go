@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
@@ -237,7 +238,7 @@ func TestUpgradeIsFixed(t *testing.T) {
 
 func TestImportSaysWhat(t *testing.T) {
 	w := newWorld(t, t.TempDir())
-	var line imported
+	var line collect.Result
 	if err := json.Unmarshal([]byte(w.importText("two.jsonl", worldCVE("CVE-2026-1001", "2026-02-02T00:00:00Z", "9.1.4")+"{\"broken\n")), &line); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/knowledge"
 	"github.com/vedette-hub/vedette/match"
 	"github.com/vedette-hub/vedette/product"
@@ -18,8 +19,10 @@ import (
 
 // StoreOptions wire the thinking packages into a store.
 func StoreOptions() store.Options {
+	feeds, _ := collect.Public() // it is part of the program, and a test reads it
 	return store.Options{
-		Say: say, Fold: knowledge.Fold, Join: knowledge.Join,
+		Feeds: feeds,
+		Say:   say, Fold: knowledge.Fold, Join: knowledge.Join,
 		Names: product.Names, Affected: product.FromAffected,
 		ByCheck: match.ByCheck, Settle: match.Settle,
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/read"
 )
 
@@ -24,13 +25,13 @@ func (r *run) state(p read.Person, marking vedette.Marking) error {
 	if err != nil {
 		return err
 	}
-	doc, err := spool(bytes.NewReader(append(text, '\n')))
+	doc, err := collect.Spool(bytes.NewReader(append(text, '\n')))
 	if err != nil {
 		return err
 	}
-	im := &importer{run: r, cmd: &importCmd{As: "person", Source: "person:" + r.p.Name, Constituent: p.Constituent}, marking: marking}
-	im.way.Own = own
-	res, err := im.document(p.Statement+" by "+r.p.Name, doc)
+	src := &importCmd{Source: "person:" + r.p.Name}
+	order := collect.Order{Desk: storeDesk{r.sc, own}, Format: "person", Source: src.source(marking), Marking: marking, Constituent: p.Constituent, Now: r.store.Now}
+	res, err := order.Document(r.ctx, p.Statement+" by "+r.p.Name, doc)
 	if err != nil {
 		return err
 	}

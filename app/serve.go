@@ -48,6 +48,9 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 		return nil, err
 	}
 	h.post = newPostman(h.sys, conf, h.lab)
+	if queues[queueFeed] > 0 {
+		h.fetchers = fetchers(conf, h.lab, h.store.Now)
+	}
 	jc := r.jobConfig()
 	if jc.URL != "" {
 		if err := job.Migrate(r.ctx, jc.URL, jc.Schema); err != nil {
@@ -93,7 +96,7 @@ func (serveCmd) Help() string {
 // Run serves until the context ends.
 func (c *serveCmd) Run(r *run) error {
 	log := r.log()
-	queues := map[string]int{queueHub: 1, queuePost: 1}
+	queues := map[string]int{queueHub: 1, queuePost: 1, queueFeed: feedsAtOnce}
 	if !c.NoProbe {
 		queues[queueProbe] = 1
 	}

@@ -59,6 +59,7 @@ var lines = map[policy.Act][]string{
 	"survey host": {"www.canaryb.example --yes"}, "survey stop": {"SURVEY"}, "survey resume": {""}, "survey optout add": {"192.0.2.9 --reason r"}, "survey optout remove": {"192.0.2.9"},
 	"survey schedule set": {"canaryb --every 24h"}, "finding retest": {"F --detach"}, "job list": nil, "job retry": {"1"}, "job cancel": {"1"}, "serve": nil, "worker": nil, "lab serve": nil,
 
+	"feed list": {"", "--state off"}, "feed show": {"cisa-kev", "nosuch"}, "feed apply": {"/dev/null"}, "feed enable": {"cisa-kev"}, "feed disable": {"cisa-kev"}, "feed run": {"cisa-kev"},
 	"import": {"/dev/null"}, "constituent apply": {"/dev/null"}, "finding add": {"CVE-2026-1001 www.canaryb.example --reason r"},
 	"product accept": {"a b --reason r"}, "product reject": {"a b --reason r"}, "user add": {"evil --role lead"}, "user disable": {"canaryb.user"},
 	"user password": {"canaryb.user"}, "user totp": {"canaryb.user", "canaryb.user --remove", "canaryb.user --confirm"}, "user link": {"canaryb.user"}, "user sessions": {"canaryb.user", "canaryb.user --end"}, "user unlock": {"canaryb.user"},
@@ -67,7 +68,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "user password", "user totp", "user link", "user sessions", "user unlock", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel", "feed apply", "feed enable", "feed disable", "feed run"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.

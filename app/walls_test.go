@@ -108,9 +108,11 @@ var methods = map[string]reading{
 	"Tries": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Tries, append(slices.Clone(x.publications), "P-0000000000"))
 	},
-	"Unsent":    func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unsent(ctx, 1000)) },
-	"Decisions": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Decisions(ctx, id, 100)) }, "", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
-	"Decide":    nil, "ApproveDecision": nil, "EndDecision": nil,
+	"Unsent":     func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unsent(ctx, 1000)) },
+	"Decisions":  each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Decisions(ctx, id, 100)) }, "", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
+	"Feeds":      func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Feeds(ctx)) },
+	"ApplyFeeds": nil, "EnableFeed": nil,
+	"Decide": nil, "ApproveDecision": nil, "EndDecision": nil,
 	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil, "Bounce": nil, "Redeliver": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
@@ -335,10 +337,14 @@ func refused(t *testing.T, who string, sc *store.Scoped) {
 			_, err := sc.AddSurvey(ctx, vedette.Survey{Constituent: "alpha", Kind: vedette.RetestSurvey}, nil, nil)
 			return err
 		}},
-		"StopSurvey":    {"survey stop", func() error { return sc.StopSurvey(ctx, "", "r") }},
-		"ResumeSurveys": {"survey resume", func() error { return sc.ResumeSurveys(ctx, "r") }},
-		"GrantWorker":   {"migrate", func() error { return sc.GrantWorker(ctx, "evil", nil) }},
-		"Record":        {"job retry", func() error { return sc.Record(ctx, "job retry", "1") }},
+		"Feeds":               {"feed list", func() error { _, err := sc.Feeds(ctx); return err }},
+		"ApplyFeeds":          {"feed apply", func() error { return sc.ApplyFeeds(ctx, []vedette.Feed{{Name: "evil"}}, nil) }},
+		"EnableFeed":          {"feed enable", func() error { return sc.EnableFeed(ctx, "cisa-kev", true) }},
+		"EnableFeed, disable": {"feed disable", func() error { return sc.EnableFeed(ctx, "cisa-kev", false) }},
+		"StopSurvey":          {"survey stop", func() error { return sc.StopSurvey(ctx, "", "r") }},
+		"ResumeSurveys":       {"survey resume", func() error { return sc.ResumeSurveys(ctx, "r") }},
+		"GrantWorker":         {"migrate", func() error { return sc.GrantWorker(ctx, "evil", nil) }},
+		"Record":              {"job retry", func() error { return sc.Record(ctx, "job retry", "1") }},
 		"Take": {"import", func() error {
 			_, err := sc.Take(ctx, vedette.Intake{Constituent: "canaryb"}, vedette.Source{Name: "s", Marking: vedette.Marking{TLP: 1}}, store.Way{})
 			return err

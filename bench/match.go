@@ -60,7 +60,7 @@ func (b *bench) match(e engine) error {
 	if err := app.ApplyLab(b.ctx, sc, w); err != nil {
 		return err
 	}
-	var counts store.Counts
+	var counts vedette.Counts
 	took, err := b.measure(e, func() (err error) { counts, err = app.TakeSurvey(b.ctx, sc, w, nil); return err })
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func (b *bench) ingestAgainst(e engine, what string, records [][]byte, again boo
 	if err != nil {
 		return err
 	}
-	var counts store.Counts
+	var counts vedette.Counts
 	take := func() (err error) { counts, err = takeStix(b.ctx, sc, doc, records); return err }
 	took, err := b.measure(e, take)
 	if err != nil {
@@ -146,13 +146,13 @@ func (b *bench) bareIngest(e engine, doc []byte, records [][]byte, decode func([
 }
 
 // takeStix takes a document of objects in.
-func takeStix(ctx context.Context, sc *store.Scoped, doc []byte, records [][]byte) (store.Counts, error) {
+func takeStix(ctx context.Context, sc *store.Scoped, doc []byte, records [][]byte) (vedette.Counts, error) {
 	h := sha256.Sum256(doc)
 	now := time.Now()
 	src := vedette.Source{Name: "bench", Marking: vedette.Marking{TLP: vedette.TLPClear}}
 	t, err := sc.Take(ctx, vedette.Intake{Source: src.Name, Document: hex.EncodeToString(h[:]), Format: "bench", At: now, Time: now, Address: "bench"}, src, store.Way{})
 	if err != nil || t.Known {
-		return store.Counts{}, err
+		return vedette.Counts{}, err
 	}
 	for _, r := range records {
 		said, err := sayStix(r)

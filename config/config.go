@@ -29,6 +29,7 @@ type Config struct {
 	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
 	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
 	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
+	Feeds  Feeds  `yaml:"feeds" json:"feeds" about:"what of this machine feeds may reach"`
 
 	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks): each with name, constituent, url, secret_file or secret_env, and old_secret_file or old_secret_env while a secret changes"`
 }
@@ -64,9 +65,16 @@ type Mail struct {
 	PasswordEnv  string `yaml:"password_env" json:"password_env" about:"variable of the environment that holds the password of user"`
 }
 
+// Feeds are what of this machine feeds may reach: whoever may add a feed could
+// read its files otherwise.
+type Feeds struct {
+	Folders []string `yaml:"folders" json:"folders" about:"folders that feeds may look into, with what is below"`
+	Secrets string   `yaml:"secrets" json:"secrets" about:"folder of the files that headers of feeds refer to"`
+}
+
 // Survey is how constituents are looked at.
 type Survey struct {
-	Contact        string   `yaml:"contact" json:"contact" about:"mail address or URL in the User-Agent, for whoever asks who we are; no survey outside of a lab without it"`
+	Contact        string   `yaml:"contact" json:"contact" about:"mail address or URL in the User-Agent of surveys and feeds, for whoever asks who we are; no survey outside of a lab without it"`
 	Resolvers      []string `yaml:"resolvers" json:"resolvers" about:"recursive resolvers as address:port; those of /etc/resolv.conf when empty"`
 	Ports          string   `yaml:"ports" json:"ports" about:"what is scanned, as tcp:22,80,8000-8100 udp:53; a list of usual ports when empty"`
 	Connects       float64  `yaml:"connects" json:"connects" about:"connects a second to one address: 5, or fewer"`

@@ -27,6 +27,9 @@ var (
 	surveyors = []vedette.Role{vedette.Analyst, vedette.Assessor, vedette.Lead}
 	machine   = []vedette.Role{vedette.Admin}
 	everyone  = vedette.Roles
+
+	feedReaders = []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Auditor, vedette.Admin}
+	keepers     = []vedette.Role{vedette.Lead, vedette.Admin}
 )
 
 // Table is the whole policy: role x capability of reliability C4. Anonymous
@@ -91,6 +94,12 @@ var Table = []Row{
 	{"product propose", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Assessor}, "names over all constituents bound to the reader", false},
 	{"product accept", []vedette.Role{vedette.Analyst, vedette.Lead}, "joins two names for everybody", true},
 	{"product reject", []vedette.Role{vedette.Analyst, vedette.Lead}, "parts two names for everybody", true},
+	{"feed list", feedReaders, "where knowledge comes from and how it fares", true},
+	{"feed show", feedReaders, "where knowledge comes from and how it fares", true},
+	{"feed apply", keepers, "decides who is heard; secrets and folders are the operator's configuration", true},
+	{"feed enable", keepers, "begins to ask others, under our name", true},
+	{"feed disable", keepers, "", true},
+	{"feed run", keepers, "one fetch, now", true},
 	{"source list", []vedette.Role{vedette.Analyst, vedette.Responder, vedette.Lead, vedette.Auditor, vedette.Admin}, "who says things, not what", true},
 	{"audit list", everyone, "all for auditor and lead, own acts for the others", false},
 	{"audit verify", []vedette.Role{vedette.Auditor, vedette.Lead, vedette.Admin}, "hashes only", true},

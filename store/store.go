@@ -37,6 +37,8 @@ type Options struct {
 	// Settle what becomes of a match beside the other software of its asset.
 	ByCheck func(vedette.Verdict, string) vedette.Verdict
 	Settle  func(vedette.Match, []vedette.Software) vedette.Match
+	// Feeds are those that are shipped: off until somebody enables them.
+	Feeds []vedette.Feed
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	// Hook sees every statement before it runs and may fail it: tests inject

@@ -24,19 +24,9 @@ type Way struct {
 	Shrink bool
 }
 
-// Counts are what taking a document changed. New, Changed and Unchanged count
-// statements, observations and points.
-type Counts struct {
-	Read      int `json:"read"`
-	New       int `json:"new"`
-	Changed   int `json:"changed"`
-	Unchanged int `json:"unchanged"`
-	Closed    int `json:"closed,omitempty"` // what a full source left out
-}
-
 // Taking is one document on its way in. It is for one goroutine.
 type Taking struct {
-	Counts
+	vedette.Counts
 	Known bool // the same source handed in the same bytes before: nothing to do
 
 	s   *Store

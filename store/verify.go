@@ -57,6 +57,8 @@ var publicRows = map[string]string{
 	"recoveries":     "select u.name, coalesce(r.used_at, 0) from recoveries r join users u on u.k = r.user_k",
 	"passkeys":       "select u.name, p.id, p.name, p.sign_count from passkeys p join users u on u.k = p.user_k",
 	"subjects":       "select u.name, s.issuer, s.subject, s.made_at from subjects s join users u on u.k = s.user_k",
+	"feeds":          "select name, body, enabled from feeds",
+	"fetches":        "select name, next_at, tried_at, succeeded_at, changed_at, whole_at, failed_at, failure, failures, bytes, records, refused, document, etag, modified from fetches",
 	"tokens":         "select name, hash, user_name, role, constituents, created_at, coalesce(expires_at, 0), coalesce(revoked_at, 0) from tokens",
 }
 
