@@ -253,19 +253,19 @@ func feedFields(f vedette.Feed) map[string]json.RawMessage {
 // oneFullFeed refuses a second feed of a source that states all it knows in
 // each document: each of the two would close what the other states.
 func oneFullFeed(kept, changed []vedette.Feed, removed []string) error {
-	by := map[string]string{}
+	by := map[string]vedette.Feed{}
+	full := func(f vedette.Feed) bool {
+		format, err := read.ByName(f.Format)
+		return err == nil && format.Source.Full
+	}
 	now := append(slices.Clone(changed), slices.DeleteFunc(slices.Clone(kept), func(f vedette.Feed) bool {
 		return slices.Contains(removed, f.Name) || slices.ContainsFunc(changed, func(c vedette.Feed) bool { return c.Name == f.Name })
 	})...)
 	for _, f := range now {
-		format, err := read.ByName(f.Format)
-		if err != nil || !format.Source.Full {
-			continue
+		if other, two := by[f.Source]; two && (full(f) || full(other)) {
+			return vedette.Invalid("%s and %s are both of the source %s, which states all it knows in each document: give one of the two another source", other.Name, f.Name, f.Source)
 		}
-		if other := by[f.Source]; other != "" {
-			return vedette.Invalid("%s and %s both state all that the source %s knows: one of the two, or another source", other, f.Name, f.Source)
-		}
-		by[f.Source] = f.Name
+		by[f.Source] = f
 	}
 	return nil
 }

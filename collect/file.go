@@ -137,6 +137,9 @@ func (e entry) feed() (f vedette.Feed, err error) {
 	if _, err := read.ByName(f.Format); err != nil || slices.Contains(inside, f.Format) {
 		return f, fmt.Errorf("format: %q is none that a feed can bring", f.Format)
 	}
+	if err := speaks(f); err != nil {
+		return f, err
+	}
 	if err := e.marking(&f); err != nil {
 		return f, err
 	}
@@ -144,6 +147,25 @@ func (e entry) feed() (f vedette.Feed, err error) {
 		return f, fmt.Errorf("every: %q is no time like 15m or 6h, a second to 31 days", e.Every)
 	}
 	return f, place(f)
+}
+
+// speaks refuses a feed that would speak in the name of a known source in another
+// format than its own: of a source that states all it knows in each document,
+// the other would close everything.
+func speaks(f vedette.Feed) error {
+	named := false
+	for _, x := range read.All {
+		if x.Source.Name == f.Source {
+			if x.Name == f.Format {
+				return nil
+			}
+			named = true
+		}
+	}
+	if named {
+		return fmt.Errorf("source: %s does not publish %s", f.Source, f.Format)
+	}
+	return nil
 }
 
 // maxLimit is how many megabytes a feed may let itself download.
