@@ -27,8 +27,13 @@ type mailbox struct {
 	mails []string
 	// answer, when set, is the reply to the data of the n-th mail, from 0; "" hangs up.
 	answer func(n int) string
-	n      int
-	addr   string
+	// greet and rcpt, when set, are the replies to a connection and to a
+	// recipient; data to a mail for one, "" hangs up, "hang" says nothing.
+	greet func() string
+	rcpt  func(to string) string
+	data  func(to string) string
+	n     int
+	addr  string
 }
 
 func newMailbox(t *testing.T) *mailbox {
@@ -54,7 +59,14 @@ func newMailbox(t *testing.T) *mailbox {
 func (m *mailbox) talk(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
-	fmt.Fprint(c, "220 mailbox.example ESMTP\r\n")
+	greeting := "220 mailbox.example ESMTP"
+	if m.greet != nil {
+		m.mu.Lock()
+		greeting = m.greet()
+		m.mu.Unlock()
+	}
+	fmt.Fprint(c, greeting+"\r\n")
+	to := ""
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -63,6 +75,16 @@ func (m *mailbox) talk(c net.Conn) {
 		switch verb := strings.ToUpper(strings.TrimSpace(line)); {
 		case strings.HasPrefix(verb, "EHLO"):
 			fmt.Fprint(c, "250-mailbox.example\r\n250 8BITMIME\r\n")
+		case strings.HasPrefix(verb, "RCPT TO:") && m.rcpt != nil:
+			to = strings.Trim(strings.TrimSpace(line)[len("RCPT TO:"):], "<>")
+			m.mu.Lock()
+			reply := m.rcpt(to)
+			m.mu.Unlock()
+			if reply == "hang" {
+				_, _ = in.ReadString(0) // until the other side gives up
+				return
+			}
+			fmt.Fprintf(c, "%s\r\n", reply)
 		case verb == "DATA":
 			fmt.Fprint(c, "354 go on\r\n")
 			var b strings.Builder
@@ -76,7 +98,7 @@ func (m *mailbox) talk(c net.Conn) {
 				}
 				b.WriteString(l)
 			}
-			if !m.take(c, b.String()) {
+			if !m.take(c, to, b.String()) {
 				return
 			}
 		case verb == "QUIT":
@@ -88,10 +110,13 @@ func (m *mailbox) talk(c net.Conn) {
 	}
 }
 
-func (m *mailbox) take(c net.Conn, mail string) bool {
+func (m *mailbox) take(c net.Conn, to, mail string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	reply := "250 taken"
+	if m.data != nil {
+		reply = m.data(to)
+	}
 	if m.answer != nil {
 		reply = m.answer(m.n)
 	}

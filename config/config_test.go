@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,6 +35,44 @@ func TestReadRefuses(t *testing.T) {
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want a word of %q", text, err, want)
+		}
+	}
+}
+
+func TestMailAndWebhooks(t *testing.T) {
+	const mail = "mail: {relay: \"mail.hub.example:587\", from: alerts@hub.example, base: \"https://hub.example\"}\n"
+	good := mail + "webhooks:\n  - {name: alpha-soc, constituent: alpha, url: \"https://soc.alpha.example/in\", secret_env: A, old_secret_file: /b}\n"
+	if c, err := Read(strings.NewReader(good)); err != nil || len(c.Webhooks) != 1 || c.Webhooks[0].OldSecretFile != "/b" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for change, want := range map[string]string{
+		"name: alpha-soc|name: Alpha": "webhooks[0].name", "constituent: alpha,|": "webhooks[0].constituent", "https://soc|ftp://soc": "webhooks[0].url",
+		"https://soc|https://user:pass@soc": "webhooks[0].url", "in\"|in#x\"": "webhooks[0].url", "secret_env: A, |": "webhooks[0].secret", "secret_env: A|secret_env: A, secret_file: /a": "webhooks[0].secret",
+		"secret_env: A|secret: whsec_x": "secret", "old_secret_file: /b|old_secret_file: /b, old_secret_env: B": "old_secret", mail + "|": "mail.base", "https://hub.example|https://hub.example?x=1": "mail.base",
+		"relay:|timeout: 3m, relay:": "mail.timeout", "relay:|tls: none, user: u, password_env: P, relay:": "mail.user", "relay:|user: u, relay:": "mail.password",
+	} {
+		from, to, _ := strings.Cut(change, "|")
+		if _, err := Read(strings.NewReader(strings.Replace(good, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want a word of %q", change, err, want)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	t.Setenv("CONFIG_TEST_SECRET", "hunter\n")
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(" in a file \r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := Secret("", "CONFIG_TEST_SECRET"); err != nil || string(b) != "hunter" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if b, err := Secret(file, ""); err != nil || string(b) != " in a file" {
+		t.Errorf("%q, %v", b, err)
+	}
+	for _, ref := range [][2]string{{"", "CONFIG_TEST_NOTHING"}, {file + ".not", ""}, {t.TempDir(), ""}, {"/dev/null", ""}, {"", ""}} {
+		if b, err := Secret(ref[0], ref[1]); err == nil {
+			t.Errorf("%v: %q", ref, b)
 		}
 	}
 }

@@ -40,7 +40,7 @@ var kinds = map[string]struct{ subject, text, event string }{
 func (l Letter) kind() (subject, text, event string) {
 	k, ok := kinds[l.Reason]
 	if !ok {
-		k.subject, k.text, k.event = "Reminder: threat alert", "An alert for your organisation waits at the hub.", "alert.reminder"
+		k.subject, k.text, k.event = "Reminder: threat alert", "A reminder of an alert for your organisation that waits at the hub.", "alert.reminder"
 	}
 	return k.subject, k.text, k.event
 }
