@@ -24,7 +24,6 @@ import (
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/deliver"
-	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
 
@@ -374,7 +373,7 @@ func (w *owedWorld) correctAndWithdraw(upTo []string) {
 // all the ways in which programs look at mails.
 func (w *owedWorld) press(to string) {
 	w.t.Helper()
-	pages, err := web.Handler(receipts{w.hub.sys}, w.hub.log)
+	pages, err := w.hub.faces(w.conf)
 	if err != nil {
 		w.t.Fatal(err)
 	}
