@@ -61,7 +61,8 @@
 // what is owed, face/web has the pages.
 //
 // Under them lie policy, which decides who may read and do what, store, which
-// has all SQL, once, for SQLite and PostgreSQL, job, which runs work later on
+// has all SQL, once, for SQLite and PostgreSQL, credential, the arithmetic of
+// passwords and codes, job, which runs work later on
 // some process, config, which reads what the operator decides, and lab, a small
 // internet on loopback that says the truth about itself.
 //

@@ -24,6 +24,9 @@ const (
 // Roles are all roles in the order of the table.
 var Roles = []Role{Viewer, Manager, Partner, Responder, Analyst, Assessor, Lead, Admin, Auditor, API, Ingest, ProbeWorker}
 
+// Person says whether a person can have the role; the others are of tokens.
+func (r Role) Person() bool { return r != API && r != Ingest && r != ProbeWorker }
+
 // Principal is who acts: a person, or a token that acts for one.
 type Principal struct {
 	Name         string   `json:"name"` // a person's user name, unique; audiences name persons by it

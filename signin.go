@@ -58,3 +58,21 @@ type Session struct {
 	Address string    `json:"address,omitempty"`
 	Expires time.Time `json:"expires"`
 }
+
+// Passkey is a WebAuthn credential of a person (WebAuthn Level 3 §4, credential record).
+type Passkey struct {
+	ID        []byte    `json:"id"`
+	User      string    `json:"user"`
+	Name      string    `json:"name"`       // what the person calls it
+	SignCount uint32    `json:"sign_count"` // 0 where the authenticator does not count
+	Body      []byte    `json:"-"`          // the record as JSON, in the form of the library that checks it
+	Created   time.Time `json:"created"`
+	Used      time.Time `json:"used,omitzero"`
+}
+
+// Subject is who somebody is at a provider of identities (OpenID Connect Core 1.0 §2).
+type Subject struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"` // never changes at the issuer, unlike names and addresses
+	User    string `json:"user"`
+}

@@ -81,6 +81,8 @@ type Commands struct {
 		TOTP     userTOTP     `cmd:"" name:"totp" help:"Enrol a code generator: one-time codes as second proof."`
 		Link     userLink     `cmd:"" help:"Print a link that signs a person in once."`
 		Sessions userSessions `cmd:"" help:"List or end the sessions of a person."`
+		Passkeys userPasskeys `cmd:"" help:"List the passkeys of a person, or take them away."`
+		Subject  userSubject  `cmd:"" help:"Say who a person is at a provider of identities."`
 		Unlock   userUnlock   `cmd:"" help:"Let a person try again who failed too often."`
 	} `cmd:"" help:"Persons."`
 	Token struct {

@@ -37,11 +37,29 @@ func (userList) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	t := &table{columns: []string{"name", "roles", "constituents", "created", "disabled"}}
+	t := &table{columns: []string{"name", "roles", "constituents", "signs in by", "created", "disabled"}}
 	for _, u := range us {
-		t.add(u, u.Name, joinRoles(u.Roles), strings.Join(u.Constituents, " "), stamp(u.Created), stamp(u.Disabled))
+		t.add(u, u.Name, joinRoles(u.Roles), strings.Join(u.Constituents, " "), proofs(u), stamp(u.Created), stamp(u.Disabled))
 	}
 	return r.print(t)
+}
+
+// proofs says in words how a user signs in, and that he cannot just now.
+func proofs(u store.User) string {
+	var words []string
+	if u.Password {
+		words = append(words, "password")
+	}
+	if u.Codes {
+		words = append(words, fmt.Sprintf("code (%d recovery)", u.Recovery))
+	}
+	if u.Passkeys > 0 {
+		words = append(words, fmt.Sprintf("%d passkeys", u.Passkeys))
+	}
+	if !u.Locked.IsZero() {
+		words = append(words, "locked until "+stamp(u.Locked))
+	}
+	return strings.Join(words, ", ")
 }
 
 func joinRoles(roles []vedette.Role) string {

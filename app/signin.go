@@ -168,6 +168,75 @@ func (c *userSessions) Run(r *run) error {
 	return r.print(t)
 }
 
+type userPasskeys struct {
+	Name   string `arg:"" help:"User name."`
+	Remove string `help:"Take those of this name away." placeholder:"PASSKEY" xor:"what"`
+	All    bool   `help:"Take all of them away." xor:"what"`
+}
+
+// Help is shown by --help.
+func (userPasskeys) Help() string {
+	return "A person adds passkeys by the page. Taking one away ends his sessions."
+}
+
+// Run lists or removes passkeys.
+func (c *userPasskeys) Run(r *run) error {
+	if c.Remove != "" || c.All {
+		if err := r.sc.RemovePasskeys(r.ctx, c.Name, c.Remove); err != nil {
+			return err
+		}
+		return r.drain()
+	}
+	ks, err := r.sc.Passkeys(r.ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	t := &table{columns: []string{"passkey", "user", "created", "used"}}
+	for _, k := range ks {
+		t.add(k, k.Name, k.User, stamp(k.Created), stamp(k.Used))
+	}
+	return r.print(t)
+}
+
+type userSubject struct {
+	Name    string `arg:"" help:"User name."`
+	Issuer  string `arg:"" optional:"" help:"URL of the provider, as its tokens state it."`
+	Subject string `arg:"" optional:"" help:"Who he is there: the claim sub of his tokens."`
+	Remove  bool   `help:"Forget who he is elsewhere."`
+}
+
+// Help is shown by --help.
+func (userSubject) Help() string {
+	return "Examples:\n  vedette user subject ana\n  vedette user subject ana https://id.example 248289761001\n  vedette user subject ana --remove\n\nThe providers are in the configuration, under oidc. One that gives rights by groups adds users itself; a user who was here before has to be mapped."
+}
+
+// Run lists, maps or forgets.
+func (c *userSubject) Run(r *run) error {
+	switch {
+	case c.Remove && c.Issuer != "" || c.Issuer != "" && c.Subject == "":
+		return fmt.Errorf("%w: an issuer and a subject, --remove, or neither", errUsage)
+	case c.Remove:
+		if err := r.sc.UnmapSubjects(r.ctx, c.Name); err != nil {
+			return err
+		}
+		return r.drain()
+	case c.Issuer != "":
+		if err := r.sc.MapSubject(r.ctx, vedette.Subject{Issuer: c.Issuer, Subject: c.Subject, User: c.Name}); err != nil {
+			return err
+		}
+		return r.drain()
+	}
+	ss, err := r.sc.Subjects(r.ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	t := &table{columns: []string{"user", "issuer", "subject"}}
+	for _, s := range ss {
+		t.add(s, s.User, s.Issuer, s.Subject)
+	}
+	return r.print(t)
+}
+
 type userUnlock struct {
 	Name    string `arg:"" help:"User name."`
 	Address string `help:"Let this address try again too." placeholder:"IP"`

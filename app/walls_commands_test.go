@@ -62,12 +62,12 @@ var lines = map[policy.Act][]string{
 	"feed list": {"", "--state off"}, "feed show": {"cisa-kev", "nosuch"}, "feed apply": {"/dev/null"}, "feed enable": {"cisa-kev"}, "feed disable": {"cisa-kev"}, "feed run": {"cisa-kev"},
 	"import": {"/dev/null"}, "constituent apply": {"/dev/null"}, "finding add": {"CVE-2026-1001 www.canaryb.example --reason r"},
 	"product accept": {"a b --reason r"}, "product reject": {"a b --reason r"}, "user add": {"evil --role lead"}, "user disable": {"canaryb.user"},
-	"user password": {"canaryb.user"}, "user totp": {"canaryb.user", "canaryb.user --remove", "canaryb.user --confirm"}, "user link": {"canaryb.user"}, "user sessions": {"canaryb.user", "canaryb.user --end"}, "user unlock": {"canaryb.user"},
+	"user password": {"canaryb.user"}, "user totp": {"canaryb.user", "canaryb.user --remove", "canaryb.user --confirm"}, "user link": {"canaryb.user"}, "user sessions": {"canaryb.user", "canaryb.user --end"}, "user unlock": {"canaryb.user"}, "user passkeys": {"canaryb.user", "canaryb.user --remove k"}, "user subject": {"canaryb.user", "canaryb.user https://id.example 1"},
 	"token add": {"evil --user local"}, "token revoke": {"canaryb.token"}, "rebuild": {""}, "purge": {"--source CANARYBsource --reason r --yes"},
 	"backup": {"-"}, "restore": nil, "lab init": nil, "lab estate": {""},
 }
 
-var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "user password", "user totp", "user link", "user sessions", "user unlock", "token add", "token revoke",
+var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "user password", "user totp", "user link", "user sessions", "user unlock", "user passkeys", "user subject", "token add", "token revoke",
 	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel", "feed apply", "feed enable", "feed disable", "feed run"}
 
 // call runs a command line as a principal, as dispatch does, and returns

@@ -116,7 +116,8 @@ var methods = map[string]reading{
 	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil, "Bounce": nil, "Redeliver": nil,
 	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
-	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "SetPassword": nil, "ChangePassword": nil, "BeginCodes": nil, "ConfirmCodes": nil, "RemoveCodes": nil, "AddLink": nil, "SessionsOf": nil, "EndSessions": nil, "Unlock": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
+	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "SetPassword": nil, "ChangePassword": nil, "BeginCodes": nil, "ConfirmCodes": nil, "RemoveCodes": nil, "AddLink": nil, "SessionsOf": nil, "EndSessions": nil, "Unlock": nil,
+	"PasskeyHandle": nil, "AddPasskey": nil, "Passkeys": nil, "RemovePasskeys": nil, "MapSubject": nil, "UnmapSubjects": nil, "Subjects": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
 }
 
 var (
@@ -311,16 +312,30 @@ func concerning(ctx context.Context, sc *store.Scoped) map[string]concern {
 		"AddUser": {"user add", func() error {
 			return sc.AddUser(ctx, vedette.Principal{Name: "evil", Roles: []vedette.Role{vedette.Lead}})
 		}},
-		"DisableUser":    {"user disable", func() error { return sc.DisableUser(ctx, "canaryb.user") }},
-		"SetPassword":    {"user password", func() error { return sc.SetPassword(ctx, "canaryb.user", "four words are easy") }},
-		"ChangePassword": {"user password", func() error { return sc.ChangePassword(ctx, "", "four words are easy", "192.0.2.1") }},
-		"BeginCodes":     {"user totp", func() error { _, err := sc.BeginCodes(ctx, "canaryb.user"); return err }},
-		"ConfirmCodes":   {"user totp", func() error { _, err := sc.ConfirmCodes(ctx, "canaryb.user", "123456"); return err }},
-		"RemoveCodes":    {"user totp", func() error { return sc.RemoveCodes(ctx, "canaryb.user") }},
-		"AddLink":        {"user link", func() error { _, err := sc.AddLink(ctx, "canaryb.user", true); return err }},
-		"SessionsOf":     {"user sessions", func() error { _, err := sc.SessionsOf(ctx, "canaryb.user"); return err }},
-		"EndSessions":    {"user sessions", func() error { return sc.EndSessions(ctx, "canaryb.user") }},
-		"Unlock":         {"user unlock", func() error { return sc.Unlock(ctx, "canaryb.user", "") }},
+		"DisableUser": {"user disable", func() error { return sc.DisableUser(ctx, "canaryb.user") }},
+		"SetPassword": {"user password", func() error { return sc.SetPassword(ctx, "canaryb.user", "four words are easy") }},
+		"ChangePassword": {"user password", func() error {
+			_, err := sc.ChangePassword(ctx, "", "four words are easy", "192.0.2.1")
+			return err
+		}},
+		"BeginCodes":   {"user totp", func() error { _, err := sc.BeginCodes(ctx, "canaryb.user"); return err }},
+		"ConfirmCodes": {"user totp", func() error { _, err := sc.ConfirmCodes(ctx, "canaryb.user", "123456"); return err }},
+		"RemoveCodes":  {"user totp", func() error { return sc.RemoveCodes(ctx, "canaryb.user") }},
+		"AddLink":      {"user link", func() error { _, err := sc.AddLink(ctx, "canaryb.user", true); return err }},
+		"SessionsOf":   {"user sessions", func() error { _, err := sc.SessionsOf(ctx, "canaryb.user"); return err }},
+		"EndSessions":  {"user sessions", func() error { return sc.EndSessions(ctx, "canaryb.user") }},
+		"Unlock":       {"user unlock", func() error { return sc.Unlock(ctx, "canaryb.user", "") }},
+		"AddPasskey": {"user passkeys", func() error {
+			if err := sc.AddPasskey(ctx, vedette.Passkey{ID: []byte("id"), Name: "k", Body: []byte("{}")}); !errors.Is(err, vedette.ErrNotFound) {
+				return err
+			}
+			return vedette.Refused("it is for oneself, and the principals of this test are no users")
+		}},
+		"Passkeys":       {"user passkeys", func() error { _, err := sc.Passkeys(ctx, "canaryb.user"); return err }},
+		"RemovePasskeys": {"user passkeys", func() error { return sc.RemovePasskeys(ctx, "canaryb.user", "") }},
+		"MapSubject":     {"user subject", func() error { return sc.MapSubject(ctx, vedette.Subject{User: "canaryb.user"}) }},
+		"UnmapSubjects":  {"user subject", func() error { return sc.UnmapSubjects(ctx, "canaryb.user") }},
+		"Subjects":       {"user subject", func() error { _, err := sc.Subjects(ctx, "canaryb.user"); return err }},
 		"AddToken": {"token add", func() error {
 			_, err := sc.AddToken(ctx, store.Token{Name: "evil", User: "local", Role: vedette.API})
 			return err

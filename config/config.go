@@ -28,10 +28,11 @@ import (
 type Config struct {
 	Survey Survey `yaml:"survey" json:"survey" about:"how constituents are looked at"`
 	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
+	OIDC   []OIDC `yaml:"oidc" json:"oidc" about:"providers of identities that people sign in with"`
 	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
 	Feeds  Feeds  `yaml:"feeds" json:"feeds" about:"what of this machine feeds may reach"`
 
-	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks): each with name, constituent, url, secret_file or secret_env, and old_secret_file or old_secret_env while a secret changes"`
+	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks)"`
 }
 
 // Team is who publishes.
@@ -43,13 +44,13 @@ type Team struct {
 // Webhook is a program of a constituent that is told of alerts. Its secret is
 // whsec_ and 24 to 64 bytes in base64 (Standard Webhooks), by reference.
 type Webhook struct {
-	Name          string `yaml:"name" json:"name"` // lower-case letters, digits and "-"
-	Constituent   string `yaml:"constituent" json:"constituent"`
-	URL           string `yaml:"url" json:"url"`
-	SecretFile    string `yaml:"secret_file" json:"secret_file,omitempty"`
-	SecretEnv     string `yaml:"secret_env" json:"secret_env,omitempty"`
-	OldSecretFile string `yaml:"old_secret_file" json:"old_secret_file,omitempty"` // signs as well, until everybody has the new one
-	OldSecretEnv  string `yaml:"old_secret_env" json:"old_secret_env,omitempty"`
+	Name          string `yaml:"name" json:"name" about:"lower-case letters, digits and -"`
+	Constituent   string `yaml:"constituent" json:"constituent" about:"whose it is"`
+	URL           string `yaml:"url" json:"url" about:"where messages are posted"`
+	SecretFile    string `yaml:"secret_file" json:"secret_file,omitempty" about:"file with the secret that signs"`
+	SecretEnv     string `yaml:"secret_env" json:"secret_env,omitempty" about:"or the environment variable with it"`
+	OldSecretFile string `yaml:"old_secret_file" json:"old_secret_file,omitempty" about:"file with the secret of before, which signs as well until everybody has the new one"`
+	OldSecretEnv  string `yaml:"old_secret_env" json:"old_secret_env,omitempty" about:"or the environment variable with it"`
 }
 
 // Mail is how mails are sent.
@@ -167,6 +168,9 @@ func (c Config) check() error {
 		if v < 0 {
 			return vedette.Invalid("survey.%s: %v is negative", name, v)
 		}
+	}
+	if err := checkOIDC(c.OIDC); err != nil {
+		return err
 	}
 	if err := c.Mail.check(); err != nil {
 		return err
@@ -289,6 +293,16 @@ func keys(prefix string, v reflect.Value) []Key {
 		name := prefix + f.Tag.Get("yaml")
 		if f.Type.Kind() == reflect.Struct {
 			out = append(out, keys(name+".", v.Field(i))...)
+			continue
+		}
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			out = append(out, Key{name, "list", f.Tag.Get("about"), strconv.Itoa(v.Field(i).Len())})
+			for j := range v.Field(i).Len() {
+				out = append(out, keys(fmt.Sprintf("%s[%d].", name, j), v.Field(i).Index(j))...)
+			}
+			if v.Field(i).Len() == 0 {
+				out = append(out, keys(name+"[].", reflect.Zero(f.Type.Elem()))...)
+			}
 			continue
 		}
 		typ := map[reflect.Kind]string{reflect.String: "text", reflect.Slice: "list", reflect.Float64: "number", reflect.Int: "number", reflect.Int64: "duration", reflect.Bool: "yes or no"}[f.Type.Kind()]

@@ -80,7 +80,7 @@ func NewRecovery() (string, error) {
 // Case, spaces and hyphens are as the person likes.
 func RecoveryHash(code string) ([]byte, bool) {
 	plain := strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))
-	if raw, err := b32.DecodeString(plain); err != nil || len(raw) != 10 {
+	if raw, err := b32.DecodeString(plain); err != nil || len(raw) != 10 || len(plain) != 16 {
 		return nil, false
 	}
 	sum := sha256.Sum256([]byte(plain))

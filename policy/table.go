@@ -110,6 +110,8 @@ var Table = []Row{
 	{"user totp", machine, "one's own by the page", true},
 	{"user link", machine, "whoever has the link is the user: on record", true},
 	{"user sessions", machine, "one's own by the page", true},
+	{"user passkeys", machine, "one's own by the page", true},
+	{"user subject", machine, "whoever signs in elsewhere as the subject is the user", true},
 	{"user unlock", machine, "", true},
 	{"token add", machine, "", true},
 	{"token list", []vedette.Role{vedette.Lead, vedette.Auditor, vedette.Admin}, "never the secret", true},

@@ -40,28 +40,33 @@ func (sc *Scoped) SetPassword(ctx context.Context, user, password string) error 
 	return sc.setPassword(ctx, user, password, nil)
 }
 
-// ChangePassword changes one's own password. The old one counts as a try to
-// sign in; who has none, as after a link that took it away, needs none.
-func (sc *Scoped) ChangePassword(ctx context.Context, old, password, address string) error {
+// ChangePassword changes one's own password and ends one's sessions; the one
+// it returns goes on. The old password counts as a try to sign in; who has
+// none, as after a link that took it away, needs none.
+func (sc *Scoped) ChangePassword(ctx context.Context, old, password, address string) (in vedette.SignedIn, err error) {
 	a, err := sc.s.account(sc.reader(ctx), sc.p.Name)
 	if err != nil {
-		return err
+		return in, err
 	}
-	if a.k == 0 || sc.p.Token != "" {
-		return vedette.Refused("%s has no password to change", sc.p.Name)
+	if a.k == 0 || a.disabled || sc.p.Token != "" {
+		return in, vedette.Refused("%s has no password to change", sc.p.Name)
 	}
 	if a.hash != "" {
 		if _, err := sc.s.proof(ctx, sc.p.Name, address, func(a account) (vedette.SignedIn, string, error) {
 			ok, _, err := sc.s.holds(ctx, old, a.hash)
 			if err != nil || !ok {
-				return vedette.SignedIn{}, "password", err
+				return in, "password", err
 			}
 			return a.half(sc.s.Now(), "password"), "", nil // gives the try back, and lets nobody in
 		}); err != nil {
-			return err
+			return in, err
 		}
 	}
-	return sc.setPassword(ctx, sc.p.Name, password, &a.epoch)
+	if err := sc.setPassword(ctx, sc.p.Name, password, &a.epoch); err != nil {
+		return in, err
+	}
+	a.epoch++
+	return a.whole(), nil
 }
 
 // setPassword keeps a password, where epoch is given only while it is the user's.

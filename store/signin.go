@@ -108,7 +108,7 @@ func (s *Store) proof(ctx context.Context, name, address string, check func(acco
 	if err != nil {
 		return none, err
 	}
-	locked, err := s.count(ctx, name, from)
+	c, err := s.count(ctx, name, from)
 	if err != nil {
 		return none, err
 	}
@@ -121,44 +121,61 @@ func (s *Store) proof(ctx context.Context, name, address string, check func(acco
 		return none, err
 	}
 	if in.Session == "" {
-		return none, orElse(s.failed(ctx, a, from, word, locked), errSignIn)
+		return none, orElse(s.failed(ctx, a, c, word), errSignIn)
 	}
-	return in, s.passed(ctx, a, name, from, in, word)
+	return in, s.passed(ctx, a, c, in, word)
 }
 
 // passed gives the try back, forgets the failures of whoever is let in, and
 // sweeps out what is over.
-func (s *Store) passed(ctx context.Context, a account, name string, from netip.Addr, in vedette.SignedIn, by string) error {
+func (s *Store) passed(ctx context.Context, a account, c attempted, in vedette.SignedIn, by string) error {
 	return s.update(ctx, func(t *tx) error {
+		if err := t.giveBack(tryFrom(c.from), c.fromUntil); err != nil {
+			return err
+		}
 		if in.Second { // a half proof does not clear the way for guessing the other half
-			if err := t.giveBack(tryName(name), triesOfName); err != nil {
-				return err
-			}
-			return t.giveBack(tryFrom(from), triesOfNetwork)
+			return t.giveBack(tryName(c.name), c.nameUntil)
 		}
-		if _, err := t.exec("delete from tries where what = ?", tryName(name)); err != nil {
-			return err
-		}
-		if err := t.giveBack(tryFrom(from), triesOfNetwork); err != nil {
-			return err
-		}
-		if err := t.sweepSignIn(); err != nil {
-			return err
-		}
-		return t.event(vedette.Event{Principal: a.p.Name, Verb: "sign in", Subject: a.p.Name, Detail: map[string]string{"by": by, "address": from.String()}})
+		return t.letIn(a, by, c.from)
 	})
 }
 
-// failed records a failure. What was typed as a name is recorded only when it
-// is one: people type passwords there.
-func (s *Store) failed(ctx context.Context, a account, from netip.Addr, why string, locked time.Time) error {
-	detail := map[string]string{"why": why, "address": from.String()}
-	if !locked.IsZero() {
-		detail["locked until"] = locked.Format(time.RFC3339)
+// letIn forgets the failures of a name and records that its user is in.
+func (t *tx) letIn(a account, by string, from netip.Addr) error {
+	if _, err := t.exec("delete from tries where what = ?", tryName(a.p.Name)); err != nil {
+		return err
 	}
+	if err := t.sweepSignIn(); err != nil {
+		return err
+	}
+	return t.event(vedette.Event{Principal: a.p.Name, Verb: "sign in", Subject: a.p.Name, Detail: map[string]string{"by": by, "address": from.String()}})
+}
+
+// failed records a failure, and that it was one too many. What was typed as a
+// name is recorded only when it is one: people type passwords there.
+func (s *Store) failed(ctx context.Context, a account, c attempted, why string) error {
 	return s.update(ctx, func(t *tx) error {
-		return t.event(vedette.Event{Principal: "sign-in", Verb: "sign in failed", Subject: a.p.Name, Detail: detail})
+		if err := t.refusedIn(a.p.Name, map[string]string{"why": why, "address": c.from.String()}); err != nil {
+			return err
+		}
+		for _, l := range []struct {
+			what  string
+			until time.Time
+		}{{"name", c.nameUntil}, {"address", c.fromUntil}} {
+			if l.until.IsZero() {
+				continue
+			}
+			if err := t.event(vedette.Event{Principal: "sign-in", Verb: "sign in locked", Subject: a.p.Name, Detail: map[string]string{"what": l.what, "until": l.until.Format(time.RFC3339), "address": c.from.String()}}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// refusedIn records that somebody was not let in.
+func (t *tx) refusedIn(user string, detail map[string]string) error {
+	return t.event(vedette.Event{Principal: "sign-in", Verb: "sign in failed", Subject: user, Detail: detail})
 }
 
 // hashing bounds how many passwords are hashed at once: each takes 19 MiB.
@@ -268,22 +285,25 @@ func tryFrom(a netip.Addr) string {
 	return "net:" + a.String()
 }
 
+// attempted is a try that was counted. The times are until when the next one is
+// refused, where this one was one too many.
+type attempted struct {
+	name      string
+	from      netip.Addr
+	nameUntil time.Time
+	fromUntil time.Time
+}
+
 // count counts a try before it is judged, so that a hundred at once are a
-// hundred. locked is until when the next one is refused, when this one was one
-// too many.
-func (s *Store) count(ctx context.Context, name string, from netip.Addr) (locked time.Time, err error) {
-	err = s.update(ctx, func(t *tx) error {
-		byName, err := t.try(tryName(name), triesOfName)
-		if err != nil {
-			return err
-		}
-		byNetwork, err := t.try(tryFrom(from), triesOfNetwork)
-		if locked = byName; byNetwork.After(byName) {
-			locked = byNetwork
+// hundred.
+func (s *Store) count(ctx context.Context, name string, from netip.Addr) (c attempted, err error) {
+	c = attempted{name: name, from: from}
+	return c, s.update(ctx, func(t *tx) (err error) {
+		if c.nameUntil, err = t.try(tryName(name), triesOfName); err == nil {
+			c.fromUntil, err = t.try(tryFrom(from), triesOfNetwork)
 		}
 		return err
 	})
-	return locked, err
 }
 
 // try counts one try. While nobody is let in it counts nothing.
@@ -313,10 +333,23 @@ func (t *tx) try(what string, limit int64) (locked time.Time, err error) {
 	return locked, err
 }
 
-// giveBack takes back one try that was not wrong.
-func (t *tx) giveBack(what string, limit int64) error {
-	_, err := t.exec("update tries set fails = fails - 1, until_at = case when fails - 1 < ? then 0 else until_at end where what = ? and fails > 0", limit, what)
+// giveBack takes back one try that was not wrong, with the lock that it brought.
+func (t *tx) giveBack(what string, until time.Time) error {
+	_, err := t.exec("update tries set fails = fails - 1, until_at = case when until_at = ? then 0 else until_at end where what = ? and fails > 0", us(until), what)
 	return err
+}
+
+// locked are the names and networks that nobody is let in under now, with the end of it.
+func (s *Store) locked(ctx context.Context) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := s.each(ctx, "select what, until_at from tries where until_at > ?", []any{us(s.Now())}, func(scan func(...any) error) error {
+		var what string
+		var until int64
+		err := scan(&what, &until)
+		out[what] = at(until)
+		return err
+	})
+	return out, err
 }
 
 // sweepSignIn forgets what is over.
@@ -411,10 +444,7 @@ func (s *Store) Redeem(ctx context.Context, token, address string) (in vedette.S
 			return nil
 		}
 		in = a.whole()
-		if _, err := t.exec("delete from tries where what = ?", tryName(name)); err != nil {
-			return err
-		}
-		return t.event(vedette.Event{Principal: name, Verb: "sign in", Subject: name, Detail: map[string]string{"by": "link", "address": from.String()}})
+		return t.letIn(a, "link", from)
 	})
 	return in, err
 }

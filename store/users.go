@@ -20,6 +20,12 @@ type User struct {
 	vedette.Principal
 	Created  time.Time `json:"created"`
 	Disabled time.Time `json:"disabled,omitzero"`
+	// How he signs in: never what with.
+	Password bool      `json:"password"`
+	Codes    bool      `json:"codes"`              // a code generator is asked
+	Recovery int       `json:"recovery,omitempty"` // recovery codes that are left
+	Passkeys int       `json:"passkeys,omitempty"`
+	Locked   time.Time `json:"locked,omitzero"` // until when nobody is let in under this name
 }
 
 // Token is a credential of a program. The secret itself is shown once and
@@ -40,37 +46,45 @@ const TokenPrefix = "vedette_"
 
 var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
+// ours are names under which the hub itself acts: a person of that name would
+// read its record as his own.
+var ours = []string{"local", "hub", "line", "link", "sign-in"}
+
 // AddUser adds a person, or gives a known one other rights.
 func (sc *Scoped) AddUser(ctx context.Context, u vedette.Principal) error {
 	if err := sc.may("user add"); err != nil {
 		return err
 	}
-	if !userName.MatchString(u.Name) || u.Name == "local" {
-		return vedette.Invalid("user name %q: lower-case letters, digits, and . _ - (not local)", u.Name)
+	return sc.s.update(ctx, func(t *tx) error {
+		if err := t.addUser(u); err != nil {
+			return err
+		}
+		return t.event(sc.did("user add", u.Name, map[string]string{"roles": list(u.Roles), "constituents": list(u.Constituents)}))
+	})
+}
+
+// addUser adds a person, or gives a known one other rights.
+func (t *tx) addUser(u vedette.Principal) error {
+	if !userName.MatchString(u.Name) || slices.Contains(ours, u.Name) {
+		return vedette.Invalid("user name %q: lower-case letters, digits, and . _ - (none of %s)", u.Name, strings.Join(ours, ", "))
 	}
 	if len(u.Roles) == 0 {
 		return vedette.Invalid("user %s needs a role", u.Name)
 	}
 	for _, r := range u.Roles {
-		if !slices.Contains(vedette.Roles, r) || r == vedette.API || r == vedette.Ingest || r == vedette.ProbeWorker {
+		if !slices.Contains(vedette.Roles, r) || !r.Person() {
 			return vedette.Invalid("%q is not a role of a person", r)
 		}
 	}
 	if u.Has(vedette.Viewer, vedette.Manager, vedette.Assessor) && len(u.Constituents) == 0 {
 		return vedette.Invalid("a viewer, manager or assessor needs a constituent")
 	}
-	return sc.s.update(ctx, func(t *tx) error {
-		for _, c := range u.Constituents {
-			if _, err := t.constituentKey(c); err != nil {
-				return err
-			}
-		}
-		roles, cons, orgs := list(u.Roles), list(u.Constituents), list(u.Orgs)
-		if err := t.setUser(u.Name, roles, cons, orgs); err != nil {
+	for _, c := range u.Constituents {
+		if _, err := t.constituentKey(c); err != nil {
 			return err
 		}
-		return t.event(sc.did("user add", u.Name, map[string]string{"roles": roles, "constituents": cons}))
-	})
+	}
+	return t.setUser(u.Name, list(u.Roles), list(u.Constituents), list(u.Orgs))
 }
 
 // setUser adds a user or gives him these rights; other ones end his sessions.
@@ -131,9 +145,17 @@ func (sc *Scoped) Users(ctx context.Context) ([]User, error) {
 	if err := sc.may("user list"); err != nil {
 		return nil, err
 	}
+	locked, err := sc.s.locked(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []User
-	err := sc.s.each(ctx, "select name, roles, constituents, orgs, created_at, disabled_at from users order by name", nil, func(scan func(...any) error) error {
-		u, err := scanUser(scan)
+	err = sc.s.each(ctx, "select (select count(*) from passwords p where p.user_k = u.k), (select count(*) from totps t where t.user_k = u.k and t.confirmed_at is not null), (select count(*) from recoveries r where r.user_k = u.k and r.used_at is null), (select count(*) from passkeys k where k.user_k = u.k), u.name, u.roles, u.constituents, u.orgs, u.created_at, u.disabled_at from users u order by u.name", nil, func(scan func(...any) error) error {
+		var passwords, codes, recovery, passkeys int
+		u, err := scanUser(func(dest ...any) error {
+			return scan(append([]any{&passwords, &codes, &recovery, &passkeys}, dest...)...)
+		})
+		u.Password, u.Codes, u.Recovery, u.Passkeys, u.Locked = passwords > 0, codes > 0, recovery, passkeys, locked[tryName(u.Name)]
 		out = append(out, u)
 		return err
 	})
