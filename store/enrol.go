@@ -116,7 +116,10 @@ func (sc *Scoped) BeginCodes(ctx context.Context, user string) (uri string, err 
 		_, err = t.exec("insert into totps(user_k, sealed, made_at, step) values (?,?,?,0) on conflict (user_k) do update set sealed = excluded.sealed, made_at = excluded.made_at, step = 0", a.k, sealed, us(t.Now()))
 		return map[string]string{"state": "begun"}, err
 	})
-	return credential.Enrolment(Issuer, user, secret), err
+	if err != nil {
+		return "", err
+	}
+	return credential.Enrolment(Issuer, user, secret), nil
 }
 
 // sealPlace binds a sealed secret to its user: it opens in no other row.

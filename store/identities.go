@@ -19,7 +19,7 @@ func (sc *Scoped) PasskeyHandle(ctx context.Context) (handle []byte, err error) 
 	if err := sc.self(); err != nil {
 		return nil, err
 	}
-	return handle, sc.s.update(ctx, func(t *tx) error {
+	err = sc.s.update(ctx, func(t *tx) error {
 		fresh := make([]byte, 64)
 		if _, err := rand.Read(fresh); err != nil {
 			return err
@@ -30,6 +30,7 @@ func (sc *Scoped) PasskeyHandle(ctx context.Context) (handle []byte, err error) 
 		}
 		return err
 	})
+	return handle, err
 }
 
 // self refuses what only a person does to his own sign-in, by a session.
@@ -142,7 +143,7 @@ func (s *Store) SignInPasskey(ctx context.Context, k vedette.Passkey, address st
 	if err == nil && copied {
 		err = errSignIn
 	}
-	return in, err
+	return inUnless(in, err)
 }
 
 // MapSubject says who a user is at a provider of identities.
@@ -239,7 +240,7 @@ func (s *Store) SignInSubject(ctx context.Context, who vedette.Subject, rights *
 	if err == nil && why != "" {
 		err = errSignIn
 	}
-	return in, err
+	return inUnless(in, err)
 }
 
 // ofSubject is the user of a subject with the rights he has now; why says what

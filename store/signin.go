@@ -123,7 +123,7 @@ func (s *Store) proof(ctx context.Context, name, address string, check func(acco
 	if in.Session == "" {
 		return none, orElse(s.failed(ctx, a, c, word), errSignIn)
 	}
-	return in, s.passed(ctx, a, c, in, word)
+	return inUnless(in, s.passed(ctx, a, c, in, word))
 }
 
 // passed gives the try back, forgets the failures of whoever is let in, and
@@ -298,12 +298,13 @@ type attempted struct {
 // hundred.
 func (s *Store) count(ctx context.Context, name string, from netip.Addr) (c attempted, err error) {
 	c = attempted{name: name, from: from}
-	return c, s.update(ctx, func(t *tx) (err error) {
+	err = s.update(ctx, func(t *tx) (err error) {
 		if c.nameUntil, err = t.try(tryName(name), triesOfName); err == nil {
 			c.fromUntil, err = t.try(tryFrom(from), triesOfNetwork)
 		}
 		return err
 	})
+	return c, err
 }
 
 // try counts one try. While nobody is let in it counts nothing.
@@ -390,7 +391,7 @@ func (s *Store) addLink(ctx context.Context, e vedette.Event, reset bool) (token
 	}
 	token = base64.RawURLEncoding.EncodeToString(raw[:])
 	hash := sha256.Sum256([]byte(token))
-	return token, s.update(ctx, func(t *tx) error {
+	err = s.update(ctx, func(t *tx) error {
 		a, err := t.account(t, e.Subject)
 		if err != nil {
 			return err
@@ -406,6 +407,10 @@ func (s *Store) addLink(ctx context.Context, e vedette.Event, reset bool) (token
 		}
 		return t.event(e)
 	})
+	if err != nil {
+		return "", err
+	}
+	return token, nil
 }
 
 // Redeem signs in whoever has the token of a link, once. Whoever has a code
@@ -446,5 +451,13 @@ func (s *Store) Redeem(ctx context.Context, token, address string) (in vedette.S
 		in = a.whole()
 		return t.letIn(a, "link", from)
 	})
-	return in, err
+	return inUnless(in, err)
+}
+
+// inUnless lets nobody in whom the store could not keep.
+func inUnless(in vedette.SignedIn, err error) (vedette.SignedIn, error) {
+	if err != nil {
+		return vedette.SignedIn{}, err
+	}
+	return in, nil
 }

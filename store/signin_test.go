@@ -477,3 +477,49 @@ func TestTheKey(t *testing.T) {
 		d.ok(err)
 	})
 }
+
+// TestFaultsWhileSigningIn fails every call of the store in turn: nobody is let
+// in, the error is the fault and no answer about the password, and the try
+// that then works is let in.
+func TestFaultsWhileSigningIn(t *testing.T) {
+	fault := errors.New("injected fault")
+	left := -1
+	clock := time.Date(2026, 3, 1, 9, 0, 5, 0, time.UTC)
+	s := storetest.Open(t, t.TempDir(), store.Options{Now: func() time.Time { return clock }, Hook: func(op, q string) error {
+		if left--; left == 0 {
+			return fault
+		}
+		return nil
+	}})
+	d := &door{t: t, s: s, clock: clock}
+	ctx := context.Background()
+	sc := d.as(vedette.Local())
+	d.ok(sc.AddUser(ctx, vedette.Principal{Name: "analyst", Roles: []vedette.Role{vedette.Analyst}}))
+	d.ok(sc.SetPassword(ctx, "analyst", good))
+	link, err := sc.AddLink(ctx, "analyst", false)
+	d.ok(err)
+	for name, do := range map[string]func() (vedette.SignedIn, error){
+		"password": func() (vedette.SignedIn, error) { return d.in("analyst", good, "") },
+		"wrong":    func() (vedette.SignedIn, error) { return d.in("analyst", wrong, "") },
+		"link":     func() (vedette.SignedIn, error) { return s.Redeem(ctx, link, address) },
+	} {
+		for n := 1; ; n++ {
+			d.ok(sc.Unlock(ctx, "analyst", address)) // each fault leaves a try that was counted
+			left = n
+			in, err := do()
+			done := left > 0
+			left = -1
+			if done {
+				if name == "wrong" {
+					d.is(err, vedette.ErrAuth)
+				} else {
+					d.ok(err)
+				}
+				break
+			}
+			if !errors.Is(err, fault) || errors.Is(err, vedette.ErrAuth) || in.Session != "" || in.Principal.Name != "" {
+				t.Errorf("%s, fault %d: %+v, %v", name, n, in, err)
+			}
+		}
+	}
+}
