@@ -52,6 +52,14 @@ type Case struct {
 	Deadline   time.Time `json:"deadline,omitzero"`
 }
 
+// Clock is until when a weakness is to be fixed at a constituent, and why.
+type Clock struct {
+	Ruling   Ruling
+	Asserted time.Time // when somebody first said that it is exploited; zero when nobody does
+	Start    time.Time // the later of assertion and observation; zero while nothing is there
+	Deadline time.Time // zero when the ruling gives none
+}
+
 // CaseID is the public id of the case of a weakness at a constituent.
 func CaseID(constituent, weakness string) string {
 	h := sha256.Sum256([]byte("case\x00" + constituent + "\x00" + weakness))

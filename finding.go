@@ -66,17 +66,19 @@ const (
 
 // Finding is one weakness on one asset of one constituent.
 type Finding struct {
-	ID          string    `json:"id"`
-	Constituent string    `json:"constituent"`
-	Weakness    string    `json:"weakness"` // CVE-.., EUVD-.., CWE-.., check:NAME
-	Asset       string    `json:"asset"`    // "" for declared software
-	Port        int       `json:"port,omitempty"`
-	Proto       string    `json:"proto,omitempty"`
-	Path        string    `json:"path,omitempty"`
-	Presence    Presence  `json:"presence"`
-	Verdict     Verdict   `json:"verdict"` // the strongest of the evidence
-	FirstSeen   time.Time `json:"first_seen"`
-	LastSeen    time.Time `json:"last_seen"`
+	ID          string   `json:"id"`
+	Constituent string   `json:"constituent"`
+	Weakness    string   `json:"weakness"` // CVE-.., EUVD-.., CWE-.., check:NAME
+	Asset       string   `json:"asset"`    // "" for declared software
+	Port        int      `json:"port,omitempty"`
+	Proto       string   `json:"proto,omitempty"`
+	Path        string   `json:"path,omitempty"`
+	Presence    Presence `json:"presence"`
+	Verdict     Verdict  `json:"verdict"` // the strongest of the evidence
+	// Exposed says whether public networks reach it, by any look that still sees it; nil is unknown.
+	Exposed   *bool     `json:"exposed,omitempty"`
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
 	// Shared is set for a user of the asset: the fact without the host data.
 	Shared   bool       `json:"shared,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`

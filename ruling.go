@@ -15,7 +15,7 @@ type RulingInput struct {
 type Ruling struct {
 	Table    string        `json:"table"` // "CISA BOD 26-04"
 	Row      int           `json:"row"`   // as the table numbers it
-	Inputs   []RulingInput `json:"inputs"`
+	Inputs   []RulingInput `json:"inputs,omitempty"`
 	Outcome  string        `json:"outcome"`
 	Days     int           `json:"days,omitempty"` // calendar days to fix; 0: with the next upgrade of the system
 	Forensic bool          `json:"forensic,omitempty"`

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,9 +63,32 @@ func (s *scenario) caseRows() (map[string]caseSeen, error) {
 	rows := map[string]caseSeen{}
 	for _, c := range decode[[]caseSeen](s.t, out) {
 		rows[c.Constituent+" "+c.Weakness] = c
+		if err := s.sameAlone(c); err != nil {
+			return nil, err
+		}
 	}
 	return rows, nil
 }
+
+// sameAlone: what a list keeps of a case is what is computed when one asks for it.
+func (s *scenario) sameAlone(listed caseSeen) error {
+	r := s.lw.run(people["lead"])
+	c, err := r.sc.Case(r.ctx, listed.ID)
+	if err != nil {
+		return err
+	}
+	if c.Ruling != nil {
+		c.Ruling.Inputs = nil
+	}
+	c.Deadline, listed.Case.Deadline = time.Time{}, time.Time{}
+	if got, want := fmt.Sprintf("%+v %+v", c, c.Ruling), fmt.Sprintf("%+v %+v", listed.Case, listed.Ruling); ruled.ReplaceAllString(got, "") != ruled.ReplaceAllString(want, "") {
+		return fmt.Errorf("listed as\n%s\nand alone it is\n%s", want, got)
+	}
+	return nil
+}
+
+// ruled is a pointer in a text.
+var ruled = regexp.MustCompile(`0x[0-9a-f]+`)
 
 func (s *scenario) caseIs(args []string) error {
 	rows, err := s.caseRows()
@@ -121,7 +145,7 @@ func (s *scenario) open(args []string) error {
 func (s *scenario) handle(args []string) error {
 	rows, err := s.caseRows()
 	if err == nil {
-		_, err = s.by("lead", &caseSet{ID: rows[args[0]+" "+args[1]].ID, State: spaced(args[2]), Reason: strings.Join(args[3:], " ")})
+		_, err = s.by("lead", &caseSet{IDs: []string{rows[args[0]+" "+args[1]].ID}, State: spaced(args[2]), Reason: strings.Join(args[3:], " ")})
 	}
 	return err
 }

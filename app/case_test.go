@@ -41,7 +41,7 @@ func TestACaseFollowsItsFindings(t *testing.T) {
 			w.survey("alder")
 		}
 		c := is("found", vedette.CaseNew, vedette.Present, 0)
-		w.do(&caseSet{ID: c.ID, State: "triaged"})
+		w.do(&caseSet{IDs: []string{c.ID}, State: "triaged"})
 		again(lab.Change{Stop: true})
 		is("stopped", vedette.CaseTriaged, vedette.NotObserved, 0)
 		again(lab.Change{Start: true})

@@ -29,7 +29,8 @@ type Commands struct {
 	Case struct {
 		List      caseList      `cmd:"" help:"List what there is to do, most urgent first."`
 		Show      caseShow      `cmd:"" help:"Show one case: where it is, until when, what was done."`
-		Set       caseSet       `cmd:"" help:"Change the state, the assignee or the note of a case."`
+		Set       caseSet       `cmd:"" help:"Change the state, the assignee or the note of cases."`
+		Undo      caseUndo      `cmd:"" help:"Set back what a change of cases made."`
 		Decide    caseDecide    `cmd:"" help:"Accept the risk of a case, or call it a false positive or not affected."`
 		Decisions caseDecisions `cmd:"" help:"List decisions, newest first."`
 		Approve   caseApprove   `cmd:"" help:"Approve a decision: from then on it covers what it is about."`

@@ -20,7 +20,7 @@ func TestDecisions(t *testing.T) {
 		ctx := context.Background()
 		covered := func() map[string]vedette.DecisionKind {
 			t.Helper()
-			cs, _, err := w.run(lea).sc.Cases(ctx, store.CaseFilter{Weakness: "CVE-2026-1001"})
+			cs, _, err := w.run(lea).sc.Cases(ctx, store.CaseFilter{Weakness: "CVE-2026-1001", Covered: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -50,18 +50,7 @@ func (d *desk) Join(ctx context.Context, id string) (*vedette.Join, error) {
 
 // Cases implements face.Desk.
 func (d *desk) Cases(ctx context.Context, f store.CaseFilter) ([]vedette.Case, string, error) {
-	cs, next, err := d.sc.Cases(ctx, f)
-	if err != nil {
-		return nil, "", err
-	}
-	clocks := dues{ctx, d.line, d.sc, map[string]*vedette.Join{}}
-	for i := range cs {
-		if cs[i], err = clocks.of(cs[i]); err != nil {
-			return nil, "", err
-		}
-	}
-	slices.SortStableFunc(cs, byUrgency)
-	return cs, next, nil
+	return d.sc.Cases(ctx, f)
 }
 
 // Case implements face.Desk.
@@ -70,29 +59,34 @@ func (d *desk) Case(ctx context.Context, id string) (vedette.Case, []vedette.Fin
 	if err != nil {
 		return c, nil, err
 	}
-	clocks := dues{ctx, d.line, d.sc, map[string]*vedette.Join{}}
-	if c, err = clocks.of(c); err != nil {
-		return c, nil, err
-	}
 	fs, _, err := d.sc.FindingsInFull(ctx, store.FindingFilter{Weakness: c.Weakness, Constituent: c.Constituent, Limit: 10_000})
 	return c, fs, err
 }
 
 // SetCases implements face.Desk.
-func (d *desk) SetCases(ctx context.Context, ids []string, ch store.CaseChange) (out face.Outcome, err error) {
-	for _, id := range ids {
-		if _, err := d.sc.SetCase(ctx, id, ch); err != nil {
-			out.Refused = append(out.Refused, id+": "+err.Error())
-			continue
-		}
-		out.Done++
+func (d *desk) SetCases(ctx context.Context, ids []string, ch store.CaseChange) (face.Outcome, error) {
+	done, refused, undo, err := d.sc.SetCases(ctx, ids, ch)
+	if err != nil {
+		return face.Outcome{}, err
 	}
-	return out, d.Drain(ctx)
+	return ofBatch(done, refused, undo), d.Drain(ctx)
 }
 
 // Undo implements face.Desk.
 func (d *desk) Undo(ctx context.Context, event int64) (face.Outcome, error) {
-	return face.Outcome{}, vedette.NotFound("nothing to undo in event %d", event)
+	done, refused, again, err := d.sc.Undo(ctx, event)
+	if err != nil {
+		return face.Outcome{}, err
+	}
+	return ofBatch(done, refused, again), d.Drain(ctx)
+}
+
+func ofBatch(done int, refused []store.NotDone, undo int64) face.Outcome {
+	out := face.Outcome{Done: done, Undo: undo}
+	for _, x := range refused {
+		out.Refused = append(out.Refused, x.ID+": "+x.Why)
+	}
+	return out
 }
 
 // Retest implements face.Desk: one survey for each constituent and class of check.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/knowledge"
@@ -139,11 +140,11 @@ func (l *Line) hosts(ctx context.Context, sc *store.Scoped, j *vedette.Join, mar
 
 func hostOf(f vedette.Finding, marking *vedette.Marking) vedette.JoinHost {
 	h := vedette.JoinHost{Constituent: f.Constituent, Asset: f.Asset, Port: f.Port, Proto: f.Proto, Verdict: f.Verdict, Presence: f.Presence,
-		FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Finding: f.ID}
+		Exposed: f.Exposed, FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Finding: f.ID}
 	for i, e := range f.Evidence {
 		*marking = marking.Join(e.Marking)
 		if i == 0 {
-			h.Software, h.Reasons, h.Fixed, h.Check, h.Exposed = softwareText(e.Match.Software), e.Match.Reasons, e.Match.Fixed, e.Check, e.Exposed
+			h.Software, h.Reasons, h.Fixed, h.Check = softwareText(e.Match.Software), e.Match.Reasons, e.Match.Fixed, e.Check
 		}
 	}
 	return h
@@ -166,9 +167,8 @@ func sortHosts(hs []vedette.JoinHost) {
 	})
 }
 
-// decide takes the row of BOD 26-04 for a constituent: exposed when any
-// affected host is; unknown stays unknown, which the table takes as exposed.
-// The clock starts at the later of assertion and observation.
+// decide takes the clock of a constituent: exposed when any affected host is;
+// unknown stays unknown, which the table takes as exposed.
 func decide(c *vedette.JoinConstituent, j *vedette.Join) {
 	var exposed *bool
 	unknown := false
@@ -189,19 +189,25 @@ func decide(c *vedette.JoinConstituent, j *vedette.Join) {
 	if unknown && (exposed == nil || !*exposed) {
 		exposed = nil
 	}
-	c.Decision = triage.BOD2604(vedette.Vulnerability{Exploited: j.Exploited, SSVC: j.SSVC}, exposed)
-	c.Asserted = knowledge.ExploitedSince(j.Exploited)
-	if c.Observed.IsZero() {
-		return // nothing is there now: no clock runs
+	k := clock(vedette.Vulnerability{Exploited: j.Exploited, SSVC: j.SSVC, Published: j.Published}, c.Observed, exposed)
+	c.Decision, c.Asserted, c.ClockStart, c.Deadline = k.Ruling, k.Asserted, k.Start, k.Deadline
+}
+
+// clock rules by BOD 26-04 and counts from the later of assertion and observation.
+func clock(v vedette.Vulnerability, observed time.Time, exposed *bool) vedette.Clock {
+	k := vedette.Clock{Ruling: triage.BOD2604(v, exposed), Asserted: knowledge.ExploitedSince(v.Exploited)}
+	if observed.IsZero() {
+		return k // nothing is there now: no clock runs
 	}
-	c.ClockStart = c.Observed
-	if c.Asserted.After(c.ClockStart) {
-		c.ClockStart = c.Asserted
+	k.Start = observed
+	if k.Asserted.After(k.Start) {
+		k.Start = k.Asserted
 	}
-	if c.Asserted.IsZero() && j.Published.After(c.ClockStart) {
-		c.ClockStart = j.Published
+	if k.Asserted.IsZero() && v.Published.After(k.Start) {
+		k.Start = v.Published
 	}
-	c.Deadline = c.Decision.Deadline(c.ClockStart)
+	k.Deadline = k.Ruling.Deadline(k.Start)
+	return k
 }
 
 // leftOut computes on demand what makes no finding: software of the product

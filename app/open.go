@@ -24,7 +24,7 @@ func StoreOptions() store.Options {
 		Feeds: feeds,
 		Say:   say, Fold: knowledge.Fold, Join: knowledge.Join,
 		Names: product.Names, Affected: product.FromAffected,
-		ByCheck: match.ByCheck, Settle: match.Settle,
+		ByCheck: match.ByCheck, Settle: match.Settle, Clock: clock,
 	}
 }
 

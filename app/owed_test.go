@@ -394,7 +394,7 @@ func (w *owedWorld) press(to string) {
 
 func (w *owedWorld) setCase(constituent string, state vedette.CaseState) {
 	w.t.Helper()
-	w.do(&caseSet{ID: vedette.CaseID(constituent, "CVE-2026-1001"), State: string(state), Reason: "for the test"})
+	w.do(&caseSet{IDs: []string{vedette.CaseID(constituent, "CVE-2026-1001")}, State: string(state), Reason: "for the test"})
 }
 
 // TestReminders: acknowledged, closed, covered and withdrawn end them; a hub

@@ -78,12 +78,13 @@ func TestPurgeObject(t *testing.T) {
 	})
 }
 
-// TestPurgeReopens: what a purged document had replaced holds again.
+// TestPurgeReopens: what a purged document had replaced holds again. Cases
+// remember what happened meanwhile.
 func TestPurgeReopens(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, place string) {
 		w := newWorld(t, place)
 		w.fill()
-		before := w.hashes("events", "intakes", "documents", "blocks")
+		before := w.hashes("events", "intakes", "documents", "blocks", "cases")
 		second := worldCVE("CVE-2026-1001", "2026-02-09T00:00:00Z", "9.0.2")
 		next := strings.NewReplacer("9.1.3", "9.1.5", "2026-02-20", "2026-02-27").Replace(worldInventory)
 		w.importText("second.json", second)
@@ -92,7 +93,7 @@ func TestPurgeReopens(t *testing.T) {
 			h := sha256.Sum256([]byte(text))
 			w.do(&purgeCmd{Document: hex.EncodeToString(h[:]), Reason: "a test", Yes: true})
 		}
-		sameHashes(t, w.hashes("events", "intakes", "documents", "blocks"), before, "after the purge")
+		sameHashes(t, w.hashes("events", "intakes", "documents", "blocks", "cases"), before, "after the purge")
 	})
 }
 

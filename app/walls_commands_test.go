@@ -45,6 +45,7 @@ var lines = map[policy.Act][]string{
 	"case list":        {"", "--constituent alpha", "--constituent canaryb", "--constituent nosuch", "--weakness CVE-2026-1001", "--weakness CVE-2026-6666", "--closed", "--to-check"},
 	"case show":        {"CASE", "C-000000000000"},
 	"case set":         {"CASE --state triaged"},
+	"case undo":        {"1", "1000000"},
 	"publication list": {"", "--state approved"}, "publication show": {"PUBLICATION", "PUBLICATION --constituent alpha", "PUBLICATION --constituent alpha --form html", "PUBLICATION --constituent canaryb", "PUBLICATION --constituent canaryb --form json", "P-0000000000"},
 	"case decisions": {"", "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"}, "case decide": {"CASE --kind risk_accepted --reason r"}, "case approve": {"D-0000000000"}, "case revoke": {"D-0000000000 --reason r"},
 	"publication receipts": {"PUBLICATION", "PUBLICATION --log", ""}, "publication bounce": {"PUBLICATION --contact poc@canaryb.example --reason r"}, "publication redeliver": {"PUBLICATION"},
@@ -68,7 +69,7 @@ var lines = map[policy.Act][]string{
 }
 
 var writes = []policy.Act{"import", "constituent apply", "finding add", "product accept", "product reject", "user add", "user disable", "user password", "user totp", "user link", "user sessions", "user unlock", "user passkeys", "user subject", "token add", "token revoke",
-	"rebuild", "purge", "backup", "lab estate", "case set", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel", "feed apply", "feed enable", "feed disable", "feed run"}
+	"rebuild", "purge", "backup", "lab estate", "case set", "case undo", "case decide", "case approve", "case revoke", "publication draft", "publication approve", "publication publish", "publication bounce", "publication redeliver", "publication withdraw", "survey host", "survey stop", "survey resume", "survey optout add", "survey optout remove", "survey schedule set", "finding retest", "job retry", "job cancel", "feed apply", "feed enable", "feed disable", "feed run"}
 
 // call runs a command line as a principal, as dispatch does, and returns
 // stdout, what went to stderr, and the exit code.

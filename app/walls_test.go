@@ -91,6 +91,12 @@ var methods = map[string]reading{
 		a, _, err := sc.Cases(ctx, store.CaseFilter{Constituent: id, Closed: true, Limit: 1000})
 		return []any{a, err}
 	}, "", "alpha", "canaryb"),
+	"CountCases": each(func(ctx context.Context, sc *store.Scoped, text string) []any {
+		n, more, err := sc.CountCases(ctx, store.CaseFilter{Text: text, Closed: true})
+		a, _, err2 := sc.Cases(ctx, store.CaseFilter{Text: text, Closed: true})
+		b, _, err3 := sc.Cases(ctx, store.CaseFilter{Product: text, Closed: true})
+		return []any{n, more, err, a, err2, b, err3}
+	}, append(append(slices.Clone(wallsIDs), wallsWords...), "access_gateway", "examplesoft/access_gateway", "vpn.canaryb.example")...),
 	"Case": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Case, append(slices.Clone(x.cases), "C-000000000000"))
 	},
@@ -115,7 +121,7 @@ var methods = map[string]reading{
 	"ApplyFeeds": nil, "EnableFeed": nil,
 	"Decide": nil, "ApproveDecision": nil, "EndDecision": nil,
 	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil, "Bounce": nil, "Redeliver": nil,
-	"SetCase": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
+	"SetCase": nil, "SetCases": nil, "Undo": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
 	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "SetPassword": nil, "ChangePassword": nil, "BeginCodes": nil, "ConfirmCodes": nil, "RemoveCodes": nil, "AddLink": nil, "SessionsOf": nil, "EndSessions": nil, "Unlock": nil,
 	"PasskeyHandle": nil, "AddPasskey": nil, "Passkeys": nil, "RemovePasskeys": nil, "MapSubject": nil, "UnmapSubjects": nil, "Subjects": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,

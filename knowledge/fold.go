@@ -55,7 +55,7 @@ func Join(heads []vedette.Head) vedette.Head {
 		}
 		higher := score(h.Fields["cvss"]) > score(j.Fields["cvss"])
 		for k, v := range h.Fields {
-			first := k == "exploited" && v < j.Fields[k]
+			first := (k == "exploited" || k == "published") && v < j.Fields[k]
 			if j.Fields[k] == "" || first || higher && (k == "cvss" || k == "cvss_version") {
 				j.Fields[k] = v
 			}

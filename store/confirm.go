@@ -17,7 +17,7 @@ type Exploited struct {
 // claims of the given markings, and whose places were not queued yet.
 func (y *System) NewlyExploited(ctx context.Context, since time.Time, marks []int64) ([]Exploited, error) {
 	var out []Exploited
-	err := reader{y.s, ctx}.each("select distinct o.k, o.id from exploited x join objects o on o.k = x.object_k where x.ended is null and x.since >= ? and x.mark_k in "+ints(marks)+
+	err := reader{y.s, ctx}.each("select distinct o.k, o.id from exploited x join objects o on o.k = x.object_k where "+stands+" and x.since >= ? and x.mark_k in "+ints(marks)+
 		" and not exists (select 1 from confirmed c where c.object_k = x.object_k) order by o.k", []any{us(since)}, func(scan func(...any) error) error {
 		var e Exploited
 		err := scan(&e.Object, &e.ID)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vedette-hub/vedette"
@@ -151,14 +152,22 @@ func (sc *Scoped) changeDecision(ctx context.Context, act policy.Act, id, reason
 	return d, err
 }
 
-// decisionsAbout are those that may cover a case, its own and those about everybody.
-func decisionsAbout(q querier, object, constituent int64) (out []vedette.Decision, err error) {
-	err = q.each("select "+decisionColumns+" where d.object_k = ? and d.constituent_k in (0, ?) and d.approver <> '' order by d.k", []any{object, constituent}, func(scan func(...any) error) error {
-		d, _, err := scanDecision(scan)
-		out = append(out, d)
-		return err
-	})
-	return out, err
+// decisionsAbout are those in force that may cover cases, by their weakness:
+// the cases' own and those about everybody.
+func decisionsAbout(q querier, objects, cons []int64, now int64) (map[string][]vedette.Decision, error) {
+	out := map[string][]vedette.Decision{}
+	for part := range slices.Chunk(objects, 400) {
+		if err := q.each("select "+decisionColumns+" where d.object_k in "+ints(part)+" and d.constituent_k in "+ints(append([]int64{0}, cons...))+" and d.approver <> '' order by d.k", nil, func(scan func(...any) error) error {
+			d, _, err := scanDecision(scan)
+			if err == nil && d.InForce(at(now)) {
+				out[d.Weakness] = append(out[d.Weakness], d)
+			}
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // coveredBy is the decision in force that covers every finding of a case that

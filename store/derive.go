@@ -134,7 +134,7 @@ func (t *tx) deriver(objects *objectSet) *deriver {
 		vals:      t.bulk("vals", "h, object_k, mark_k", " on conflict do nothing"),
 		edges:     t.bulk("edges", "src, rel, dst, claim_k, mark_k", " on conflict do nothing"),
 		affected:  t.bulk("affected", "claim_k, n, object_k, name_k, mark_k, body", ""),
-		exploited: t.bulk("exploited", "object_k, claim_k, n, mark_k, since, ended", ""),
+		exploited: t.bulk("exploited", "object_k, claim_k, n, mark_k, since, ended, status", ""),
 		aliases:   t.bulk("aliases", "from_k, to_k, claim_k, mark_k, state, reason", " on conflict do nothing"),
 		todo:      t.bulk("todo", "stage, key, urgent", ""),
 	}
@@ -365,7 +365,7 @@ func (d *deriver) vulnerability(k headKey, c current, v *vedette.Vulnerability) 
 		if c.tombstoned() {
 			ended = c.closed
 		}
-		if err := d.exploited.add(k.object, c.k, n, k.mark, us(e.Since), ended); err != nil {
+		if err := d.exploited.add(k.object, c.k, n, k.mark, cmp.Or(us(e.Since), us(e.Asserted)), ended, e.Status); err != nil {
 			return err
 		}
 	}

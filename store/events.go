@@ -14,26 +14,32 @@ import (
 
 // event records who did what, in the transaction of the change.
 func (t *tx) event(e vedette.Event) error {
+	_, err := t.recorded(e)
+	return err
+}
+
+// recorded is event with the number of the record.
+func (t *tx) recorded(e vedette.Event) (int64, error) {
 	constituent, err := t.constituentKey(e.Constituent)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}
 	detail, err := json.Marshal(e.Detail) // keys in order: the text is hashed
 	if err != nil {
-		return err
+		return 0, err
 	}
 	k, err := t.reserve("events", 1)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := t.exec("insert into events(k, at, principal, token, verb, subject, constituent_k, reason, detail) values (?,?,?,?,?,?,?,?,?)",
 		k, us(t.Now()), e.Principal, e.Token, e.Verb, e.Subject, constituent, e.Reason, string(detail)); err != nil {
-		return err
+		return 0, err
 	}
-	return t.todo(StageSeal, false, 0)
+	return k, t.todo(StageSeal, false, 0)
 }
 
 // sealed is the hash of an event on top of the chain. Every field is preceded

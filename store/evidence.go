@@ -380,6 +380,9 @@ func (t *tx) dropUnproved(assets, declared []int64, proofs []proof) error {
 			return err
 		}
 	}
+	if err := t.touchFound(keysOf(touched)); err != nil {
+		return err
+	}
 	for f := range touched {
 		if _, err := t.exec("delete from findings where k = ? and not exists (select 1 from evidence where finding_k = ?)", f, f); err != nil {
 			return err
@@ -407,6 +410,9 @@ func (t *tx) ownersOf(assets []int64) (map[int64][]int64, error) {
 
 // dropFindings removes findings with their evidence; where is of our own making.
 func (t *tx) dropFindings(where string) error {
+	if err := t.touchKept("exists (select 1 from findings where findings.object_k = cases.object_k and findings.constituent_k = cases.constituent_k and " + where + ")"); err != nil {
+		return err
+	}
 	if _, err := t.once("delete from evidence where finding_k in (select k from findings where " + where + ")"); err != nil {
 		return err
 	}

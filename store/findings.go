@@ -108,7 +108,7 @@ func (sc *Scoped) page(ctx context.Context, q querier, f FindingFilter) ([]findi
 		where, args = append(where, "f.constituent_k in "+ints(whose), "f.asset_k = ?"), append(args, k)
 	}
 	if f.Exploited {
-		where = append(where, "exists (select 1 from exploited x where x.object_k = f.object_k and x.ended is null and "+sc.seen("x.mark_k")+")")
+		where = append(where, "exists (select 1 from exploited x where x.object_k = f.object_k and "+stands+" and "+sc.seen("x.mark_k")+")")
 	}
 	var rows []findingRow
 	err := q.each("select "+findingColumns+" where "+strings.Join(where, " and ")+" order by f.k limit ?", append(args, f.Limit), func(scan func(...any) error) error {
@@ -252,11 +252,10 @@ func (sc *Scoped) detail(ctx context.Context, rows []findingRow, full bool) erro
 	return nil
 }
 
-// conclude computes presence, verdict and last seen from the evidence.
+// conclude computes presence, verdict and times from the evidence: the row's
+// are those of all evidence, not of what the reader sees.
 func (sc *Scoped) conclude(q querier, r *findingRow, ps []proofRow, looks *looks) error {
-	rank := int64(len(vedette.Verdicts) - 1)
-	presence := vedette.Presence("")
-	r.FirstSeen = time.Time{} // the row's is that of all evidence, not of what the reader sees
+	var c clue
 	for _, p := range ps {
 		check, err := sc.s.text(q, p.check)
 		if err != nil {
@@ -269,17 +268,9 @@ func (sc *Scoped) conclude(q querier, r *findingRow, ps []proofRow, looks *looks
 		if last.After(r.LastSeen) {
 			r.LastSeen = last
 		}
-		here := presenceOf(p, check)
-		if presence == "" || presenceRank(here) < presenceRank(presence) {
-			presence, rank = here, p.rank
-		} else if here == presence {
-			rank = min(rank, p.rank)
-		}
-		if r.FirstSeen.IsZero() || at(p.from).Before(r.FirstSeen) {
-			r.FirstSeen = at(p.from)
-		}
+		c.add(presenceOf(p, check), p.rank, p.from, p.exposed)
 	}
-	r.Presence, r.Verdict = presence, vedette.Verdicts[rank]
+	r.Presence, r.Verdict, r.FirstSeen, r.Exposed = c.presence, vedette.Verdicts[c.rank], at(c.first), untri(c.exposed)
 	return nil
 }
 
@@ -315,7 +306,7 @@ func presenceOf(p proofRow, check string) vedette.Presence {
 
 // presenceRank: one look that still sees it outweighs those that do not.
 func presenceRank(p vedette.Presence) int {
-	return slices.Index([]vedette.Presence{vedette.Present, vedette.PresenceUndetermined, vedette.NotObserved, vedette.Fixed}, p)
+	return slices.Index(presences, p)
 }
 
 // evidence fills in the reasons, the strongest and newest first.

@@ -16,6 +16,7 @@ func (s *Store) forget() {
 	s.terms, s.termText = map[string]int64{}, map[int64]string{}
 	s.marks, s.markOf = map[vedette.Marking]int64{}, map[int64]vedette.Marking{}
 	s.names = map[vedette.ProductName]int64{}
+	s.sets = map[int64][]int64{}
 }
 
 // reserve takes n keys of a sequence and returns the first. The row lock on

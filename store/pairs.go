@@ -404,6 +404,8 @@ func (t *tx) dropPair(k int64) error {
 	if _, err := t.exec("delete from pairs where k = ?", k); err != nil {
 		return err
 	}
-	_, err := t.exec("delete from findings where object_k = ? and not exists (select 1 from evidence where evidence.finding_k = findings.k)", object)
-	return err
+	if _, err := t.exec("delete from findings where object_k = ? and not exists (select 1 from evidence where evidence.finding_k = findings.k)", object); err != nil {
+		return err
+	}
+	return t.touchKept("object_k = " + itoa(object))
 }

@@ -112,6 +112,9 @@ func (t *tx) refill() error {
 			return err
 		}
 	}
+	if err := t.touchKept("1 = 1"); err != nil { // one whose findings are gone is not touched by them
+		return err
+	}
 	for _, from := range []string{"k, 0 from assets order by k", "-k, 0 from constituents where removed_at is null order by k"} {
 		if _, err := t.exec("insert into todo(stage, key, urgent) select ?, "+from, StageAsset.k); err != nil {
 			return err

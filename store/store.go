@@ -39,6 +39,9 @@ type Options struct {
 	Settle  func(vedette.Match, []vedette.Software) vedette.Match
 	// Feeds are those that are shipped: off until somebody enables them.
 	Feeds []vedette.Feed
+	// Clock says until when a vulnerability is to be fixed where it was first
+	// observed at a time (zero: it is not there) and is exposed or not (nil: nobody knows).
+	Clock func(v vedette.Vulnerability, observed time.Time, exposed *bool) vedette.Clock
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	// Hook sees every statement before it runs and may fail it: tests inject
@@ -73,6 +76,7 @@ type Store struct {
 	marks    map[vedette.Marking]int64
 	markOf   map[int64]vedette.Marking
 	names    map[vedette.ProductName]int64
+	sets     map[int64][]int64 // of markings
 }
 
 // File is the name of the database in an embedded data folder.

@@ -28,7 +28,7 @@ var caseList = &list[vedette.Case]{
 	empty: "No case is open. A case opens when an exploited vulnerability, or what a check reports, is found at a constituent.",
 	views: []savedView{{"Open", ""}, {"To check", "check=yes"}, {"Reported fixed", "state=reported+fixed"}, {"Closed too", "closed=yes"}},
 	filters: []filter{{key: "constituent", label: "constituent"}, {key: "weakness", label: "weakness"}, {key: "state", label: "state", values: caseStates},
-		{key: "closed", label: "closed too", flag: true}, {key: "check", label: "to check", flag: true}},
+		{key: "closed", label: "closed too", flag: true}, {key: "check", label: "to check", flag: true}, {key: "covered", label: "covered by a decision too", flag: true}},
 	id: func(c vedette.Case) string { return c.ID },
 	class: func(c vedette.Case, _ time.Time) string {
 		switch {
@@ -62,7 +62,7 @@ var caseList = &list[vedette.Case]{
 		{key: "assignee", head: "Assignee", text: func(c vedette.Case) string { return c.Assignee }},
 	},
 	rows: func(ctx context.Context, d face.Desk, q query) ([]vedette.Case, string, error) {
-		return d.Cases(ctx, store.CaseFilter{Constituent: q.get("constituent"), Weakness: q.get("weakness"), State: vedette.CaseState(q.get("state")), Closed: q.on("closed"), After: q.after, Limit: q.limit})
+		return d.Cases(ctx, store.CaseFilter{Constituent: q.get("constituent"), Weakness: q.get("weakness"), State: vedette.CaseState(q.get("state")), Closed: q.on("closed"), ToCheck: q.on("check"), Covered: q.on("covered"), After: q.after, Limit: q.limit})
 	},
 	bulk: []bulk{
 		{key: "state", text: "Set state", hot: "e", act: "case set", form: stateForm, do: setCases},
