@@ -20,7 +20,11 @@ build: ## build bin/vedette, a static binary
 	$(GO) build -trimpath -o $(BIN) ./cmd/vedette
 
 .PHONY: run
-run: build ## import the sample world and print the join for one exploited CVE
+run: sample ## print the join of the sample world, then show the demo on http://127.0.0.1:8080
+	$(BIN) demo
+
+.PHONY: sample
+sample: build ## import the sample world and print the join for one exploited CVE
 	@rm -rf $(SAMPLE)
 	$(BIN) --data $(SAMPLE) constituent apply sample/constituency.yaml
 	@echo

@@ -53,6 +53,7 @@ type Commands struct {
 		Show assetShow `cmd:"" help:"Show what is seen on one."`
 	} `cmd:"" help:"Names and addresses that constituents expose."`
 	Survey surveyCommands `cmd:"" help:"Looks at what constituents expose."`
+	Demo   demoCmd        `cmd:"" help:"Show all of it: six invented organisations, live, on loopback."`
 	Serve  serveCmd       `cmd:"" help:"Run the line, the schedules and the surveys."`
 	Worker workerCmd      `cmd:"" help:"Work parts of surveys for a hub on PostgreSQL."`
 	Job    struct {

@@ -113,4 +113,7 @@ func words(line string) []string {
 }
 
 // allRoutes is the table of all routes, without what serves them.
-func allRoutes() []face.Route { return web.New(nil, nil, nil).Routes() }
+func allRoutes() []face.Route {
+	p := web.New(nil, nil, nil)
+	return slices.Concat(p.Routes(), p.DemoRoutes(nil))
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,12 +75,16 @@ func (h *hub) counter(conf config.Config) *counter {
 	return &counter{h.store, h.sys, NewLine(h.store), conf, h.jobs, h.lab}
 }
 
-// faces are all routes of the hub with what serves them; more are added by a demo.
-func (h *hub) faces(conf config.Config, more ...face.Route) (http.Handler, error) {
+// faces are all routes of the hub with what serves them; a demo adds its own.
+func (h *hub) faces(conf config.Config, demo ...web.Demo) (http.Handler, error) {
 	c := h.counter(conf)
 	pages := web.New(c, h.store, h.log)
 	sessions := face.NewSessions(h.store.Sessions(), h.store, strings.HasPrefix(conf.Mail.Base, "https://"), h.store.Now)
-	s := face.Server{Hub: c, Sessions: sessions, Routes: slices.Concat(pages.Routes(), more), Log: h.log, Fail: pages.Fail}
+	routes := pages.Routes()
+	for _, d := range demo {
+		routes = append(routes, pages.DemoRoutes(d)...)
+	}
+	s := face.Server{Hub: c, Sessions: sessions, Routes: routes, Log: h.log, Fail: pages.Fail}
 	return s.Handler()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"slices"
@@ -121,7 +122,11 @@ func (m *Mailboxes) take(in *bufio.Reader, to []string) bool {
 	}
 	l := Letter{At: m.now(), Text: b.String()}
 	if msg, err := mail.ReadMessage(strings.NewReader(l.Text)); err == nil {
-		body, _ := io.ReadAll(msg.Body)
+		text := msg.Body
+		if strings.EqualFold(msg.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
+			text = quotedprintable.NewReader(text)
+		}
+		body, _ := io.ReadAll(text)
 		l.From, l.Subject, l.Text = msg.Header.Get("From"), msg.Header.Get("Subject"), string(body)
 	}
 	m.mu.Lock()

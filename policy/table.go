@@ -81,6 +81,8 @@ var Table = []Row{
 	{"survey optout remove", []vedette.Role{vedette.Lead}, "touches more", true},
 	{"survey schedule set", []vedette.Role{vedette.Lead}, "begins surveys that nobody watches", false},
 	{"survey schedule list", surveyors, "narrowed to what the reader may see", false},
+	{"demo", nil, "makes a world of its own", false},
+	{"demo page", everyone, "the world outside of a demo: invented", false},
 	{"serve", machine, "runs the hub, reads nothing", true},
 	{"worker", nil, "the database role decides: it has no token and reads no content", false},
 	{"job list", []vedette.Role{vedette.Analyst, vedette.Lead, vedette.Admin}, "ids only", true},

@@ -28,10 +28,13 @@ type Pages struct {
 	hub  face.Hub
 	sign face.SignIn
 	log  *slog.Logger
+	demo bool // a demo has a page of the world around it
 }
 
 // New makes the pages of a hub.
-func New(hub face.Hub, sign face.SignIn, log *slog.Logger) *Pages { return &Pages{hub, sign, log} }
+func New(hub face.Hub, sign face.SignIn, log *slog.Logger) *Pages {
+	return &Pages{hub: hub, sign: sign, log: log}
+}
 
 //go:embed static
 var files embed.FS
@@ -99,6 +102,7 @@ type navItem struct {
 	Text, Href, Icon, Key string
 	Act                   policy.Act
 	End                   bool // at the foot
+	demo                  bool // of a demo alone
 	Count                 int
 	Hot                   bool
 }
@@ -118,6 +122,7 @@ var navigation = []navItem{
 	{Text: "Jobs", Href: "/jobs", Icon: "cols", Key: "j", Act: "job list"},
 	{Text: "Events", Href: "/audit", Icon: "undo", Key: "l", Act: "audit list"},
 	{Text: "Users and tokens", Href: "/users", Icon: "user", Key: "u", Act: "user list"},
+	{Text: "Lab", Href: "/demo", Icon: "bolt", Key: "b", Act: "demo page", End: true, demo: true},
 	{Text: "Keys and help", Href: "/help", Icon: "info", Act: "help", End: true},
 }
 
@@ -129,7 +134,7 @@ func (p *Pages) page(r *face.Request, v view, content templ.Component) error {
 		v.May[row.Act] = policy.May(r.P, row.Act)
 	}
 	for _, n := range navigation {
-		if v.May[n.Act] {
+		if v.May[n.Act] && (!n.demo || p.demo) {
 			v.Nav = append(v.Nav, n)
 		}
 	}
@@ -167,7 +172,7 @@ func (p *Pages) Fail(r *face.Request, status int, err error) {
 	}
 	v := view{Title: heading, P: r.P, Lab: p.hub.Lab(), Now: p.hub.Now(), Here: "/", Theme: theme(r), May: map[policy.Act]bool{"search": policy.May(r.P, "search")}}
 	for _, n := range navigation {
-		if policy.May(r.P, n.Act) {
+		if policy.May(r.P, n.Act) && (!n.demo || p.demo) {
 			v.Nav = append(v.Nav, n)
 		}
 	}
