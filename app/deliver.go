@@ -314,7 +314,7 @@ type publicationBounce struct {
 
 // Help is shown by --help.
 func (publicationBounce) Help() string {
-	return "Examples:\n  vedette publication bounce TA-2026-001 --contact poc@alpha.example --reason \"550 no such user\"\n\nReports of mail servers come into the mailbox of mail.from: whoever reads one says so here. Correct the contact, apply the constituency and publish again: the new address is owed what it does not have."
+	return "Examples:\n  vedette publication bounce TA-2026-001 --contact poc@alpha.example --reason '550 no such user'\n\nReports of mail servers come into the mailbox of mail.from: whoever reads one says so here. Correct the contact, apply the constituency and publish again: the new address is owed what it does not have."
 }
 
 // Run records a bounce.
