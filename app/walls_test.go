@@ -88,7 +88,7 @@ var methods = map[string]reading{
 	"Unknowns":  func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unknowns(ctx, 1000)) },
 	"Schedules": func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Schedules(ctx)) },
 	"Cases": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
-		a, _, err := sc.Cases(ctx, store.CaseFilter{Constituent: id, Closed: true, Limit: 1000})
+		a, _, err := sc.Cases(ctx, store.CaseFilter{Constituent: id, Closed: true, Covered: true, Limit: 1000})
 		return []any{a, err}
 	}, "", "alpha", "canaryb"),
 	"CountCases": each(func(ctx context.Context, sc *store.Scoped, text string) []any {

@@ -336,7 +336,7 @@ func (w *world) targets() targets {
 	for k := range names {
 		x.names = append(x.names, k)
 	}
-	cases, _, err := sc.Cases(context.Background(), store.CaseFilter{Closed: true, Limit: 1000})
+	cases, _, err := sc.Cases(context.Background(), store.CaseFilter{Closed: true, Covered: true, Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func (y *System) covered(ctx context.Context, r reminder) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cs, _, err := sc.Cases(ctx, CaseFilter{Constituent: r.id, Weakness: r.weakness, Closed: true, Limit: 1})
+	cs, _, err := sc.Cases(ctx, CaseFilter{Constituent: r.id, Weakness: r.weakness, Closed: true, Covered: true, Limit: 1})
 	if errors.Is(err, vedette.ErrNotFound) {
 		return "", nil
 	}
