@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"strings"
+
+	"github.com/vedette-hub/vedette/store"
 )
 
 type assetList struct {
@@ -14,7 +16,7 @@ type assetList struct {
 // Run lists assets by name.
 func (c *assetList) Run(r *run) error {
 	limit := max(1, min(c.Limit, 1_000_000))
-	as, err := r.sc.Assets(r.ctx, c.Constituent, c.After, limit)
+	as, err := r.sc.Assets(r.ctx, store.AssetFilter{Constituent: c.Constituent, After: c.After, Limit: limit})
 	if err != nil {
 		return err
 	}
@@ -26,7 +28,7 @@ func (c *assetList) Run(r *run) error {
 		}
 		t.add(a, a.ID, string(a.Kind), owner, places, stamp(a.FirstSeen))
 	}
-	if len(as) >= limit {
+	if len(as) >= limit && !as[limit-1].Shared {
 		r.note("more: --after %s", as[limit-1].ID)
 	}
 	return r.print(t)

@@ -28,6 +28,7 @@ var methods = map[string]reading{
 	"Principal":      nil,
 	"Constituents":   func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Constituents(ctx)) },
 	"Constituent":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Constituent(ctx, id)) }, "alpha", "canaryb", "nosuch", "", "%", "alpha' or 1=1 --"),
+	"Overviews":      each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Overviews(ctx, id)) }, "", "alpha", "canaryb", "nosuch"),
 	"ExposureCounts": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.ExposureCounts(ctx, id)) }, "alpha", "canaryb", "nosuch"),
 	"Events":         func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Events(ctx, 0, 1000)) },
 	"Findings":       findings((*store.Scoped).Findings),
@@ -46,7 +47,9 @@ var methods = map[string]reading{
 	"Assets": func(ctx context.Context, sc *store.Scoped, x targets) (out []any) {
 		for _, c := range []string{"", "alpha", "canaryb"} {
 			for _, after := range []string{"", "a", "www"} {
-				as, err := sc.Assets(ctx, c, after, 100)
+				as, err := sc.Assets(ctx, store.AssetFilter{Constituent: c, After: after})
+				out = append(out, as, echoless(err, c))
+				as, err = sc.Assets(ctx, store.AssetFilter{Constituent: c, Text: after, Kind: vedette.NameAsset})
 				out = append(out, as, echoless(err, c))
 			}
 		}

@@ -191,7 +191,7 @@ func (l *list[T]) doBulk(r *face.Request, b bulk) error {
 		return vedette.Invalid("the form: %w", err)
 	}
 	back := l.path
-	if n := r.PostForm.Get("next"); face.Local(n) && strings.HasPrefix(n, l.path) {
+	if n := r.PostForm.Get("next"); face.Local(n) { // another page may show the same rows
 		back = n
 	}
 	ids := r.PostForm["id"]
@@ -199,6 +199,9 @@ func (l *list[T]) doBulk(r *face.Request, b bulk) error {
 		u, err := url.Parse(back)
 		if err != nil {
 			return vedette.Invalid("next: %w", err)
+		}
+		if u.Path != l.path {
+			return vedette.Invalid("next: all rows of another list")
 		}
 		q, _ := l.parse(u)
 		if ids, err = l.ids(r.Context(), r.Desk, q); err != nil {

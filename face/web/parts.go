@@ -39,6 +39,8 @@ func count(n int, what string) string {
 	switch {
 	case n == 1:
 		return "1 " + what
+	case strings.HasSuffix(what, "ss"):
+		return fmt.Sprintf("%d %ses", n, what)
 	case strings.HasSuffix(what, "ty") || strings.HasSuffix(what, "ry"):
 		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(what, "y"))
 	}
@@ -182,4 +184,24 @@ func software(s vedette.Software) string {
 		version = s.Version
 	}
 	return strings.Join(strings.Fields(s.Vendor+" "+s.Product+" "+version), " ")
+}
+
+// figureView is one number of a page, with the rows behind it.
+type figureView struct {
+	N                   int
+	Text                string // in place of N
+	Of                  string // "of 412"
+	Label, Detail, Href string
+	Class, DetailClass  string // "t-crit" where it is so
+}
+
+// yesNo is what is known of a thing that may be unknown.
+func yesNo(b *bool) string {
+	switch {
+	case b == nil:
+		return "unknown"
+	case *b:
+		return "yes"
+	}
+	return "no"
 }

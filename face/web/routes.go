@@ -26,8 +26,11 @@ func (p *Pages) Routes() []face.Route {
 		{Method: post, Path: vedette.LinkPath + "{token}", Act: "sign in", Serve: p.redeem},
 		{Method: post, Path: "/logout", Act: "sign in", Serve: p.signOut},
 		{Method: post, Path: "/undo", Act: "case undo", Serve: p.undo},
+		{Method: get, Path: "/assets/{id}", Act: "asset show", Serve: p.asset},
 	},
 		caseList.routes(p),
 		findingList.routes(p),
+		assetList.routes(p),
+		constituentList.routes(p),
 	)
 }

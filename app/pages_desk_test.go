@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/store"
+	"github.com/vedette-hub/vedette/store/storetest"
+)
+
+// readers is a world with its pages, and readers of them by their tokens.
+type readers struct {
+	*world
+	pages  http.Handler
+	bearer map[string]http.Header
+}
+
+// readWorld is a small constituency with an exploited fault at both, a draft of
+// its alert, and readers: a lead, a viewer of alpha, an auditor and an admin.
+func readWorld(t *testing.T, place string) *readers {
+	t.Helper()
+	w := newWorld(t, place)
+	w.do(&constituentApply{File: w.file("c.yaml", worldConstituency)})
+	w.importText("inventory.csv", worldInventory)
+	w.importText("cve.json", worldCVE("CVE-2026-1001", "2026-02-02T00:00:00Z", "9.1.4"))
+	w.importText("kev.json", worldKEV("2026-02-20T00:00:00Z", "CVE-2026-1001"))
+	h := &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store), log: slog.New(slog.DiscardHandler)}
+	pages, err := h.faces(config.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &readers{w, pages, map[string]http.Header{}}
+	sc := w.run(vedette.Local()).sc
+	for name, p := range map[string]vedette.Principal{
+		"lead":    {Roles: []vedette.Role{vedette.Lead, vedette.Analyst}},
+		"viewer":  {Roles: []vedette.Role{vedette.Viewer}, Constituents: []string{"alpha"}},
+		"auditor": {Roles: []vedette.Role{vedette.Auditor}},
+		"admin":   {Roles: []vedette.Role{vedette.Admin}},
+	} {
+		p.Name = name
+		if err := sc.AddUser(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+		secret, err := sc.AddToken(context.Background(), store.Token{Name: name, User: name, Role: vedette.API})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.bearer[name] = http.Header{"Authorization": {"Bearer " + secret}}
+	}
+	return r
+}
+
+// look is one page as somebody reads it.
+type look struct {
+	who, path string
+	status    int
+	has, not  string // words, parted by |
+}
+
+func (r *readers) all(looks []look) {
+	r.t.Helper()
+	before := r.hashes("tokens")
+	for _, l := range looks {
+		got := visit(r.pages, http.MethodGet, l.path, r.bearer[l.who])
+		body := got.Body.String()
+		if got.Code != l.status {
+			r.t.Errorf("%s reads %s: %d, want %d\n%s", l.who, l.path, got.Code, l.status, body)
+			continue
+		}
+		for part := range strings.SplitSeq(l.has, "|") {
+			if !strings.Contains(body, part) {
+				r.t.Errorf("%s reads %s without %q", l.who, l.path, part)
+			}
+		}
+		for part := range strings.SplitSeq(l.not, "|") {
+			if i := strings.Index(body, part); part != "" && i >= 0 {
+				r.t.Errorf("%s reads %q in %s: ...%s...", l.who, part, l.path, body[max(0, i-80):min(len(body), i+80)])
+			}
+		}
+	}
+	sameHashes(r.t, r.hashes("tokens"), before, "reading pages changes nothing")
+}
+
+// TestPagesOfAssets: what is and was seen, narrowed to who reads.
+func TestPagesOfAssets(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		r.all([]look{
+			{"lead", "/assets", 200, "vpn.alpha.example|192.0.2.70|href=\"/constituents/bravo\"", ""},
+			{"lead", "/assets?q=192.0", 200, "192.0.2.10|192.0.2.71", "vpn.alpha.example"},
+			{"lead", "/assets?q=_", 200, "No asset matches", "vpn.alpha.example"},
+			{"lead", "/assets?kind=name&constituent=alpha", 200, "vpn.alpha.example", "192.0.2.10|www.shared.example"},
+			{"lead", "/assets?limit=2", 200, "after=192.0.2.70", "vpn.alpha.example"},
+			{"lead", "/assets?as=csv", 200, "vpn.alpha.example,name,alpha,1,1", ""},
+			{"viewer", "/assets", 200, "vpn.alpha.example|www.shared.example|shared: you use it", "192.0.2.70|bravo|/assets/www.shared.example"},
+			{"viewer", "/assets?owner=nobody", 200, "No asset matches", "alpha.example"},
+			{"auditor", "/assets", 404, "not for you", "alpha.example"},
+			{"lead", "/assets/vpn.alpha.example", 200, "access_gateway 9.1.3|CVE-2026-1001|TLP:AMBER+STRICT|/findings/bulk/retest", ""},
+			{"viewer", "/assets/vpn.alpha.example", 200, "access_gateway 9.1.3|CVE-2026-1001", "/findings/bulk/retest|bravo"},
+			{"viewer", "/assets/www.shared.example", 404, "not for you", "9.0.1"},
+			{"viewer", "/assets/192.0.2.70", 404, "not for you", "9.0.2"},
+			{"lead", "/assets/%3Cscript%3E", 422, "&lt;script&gt;", "<script>"},
+			{"lead", "/constituents", 200, "Agency Alpha|Agency Bravo|/assets?constituent=alpha", ""},
+			{"lead", "/constituents?q=bravo", 200, "Agency Bravo", "Agency Alpha"},
+			{"viewer", "/constituents", 200, "Agency Alpha|1 organisation", "Agency Bravo"},
+		})
+	})
+}
