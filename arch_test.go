@@ -194,6 +194,7 @@ var onlyIn = []struct {
 	{[]string{"golang.org/x/crypto/"}, []string{"credential"}, "passwords are hashed in one place"},
 	{[]string{"github.com/miekg/dns", "github.com/miekg/dns/"}, []string{"probe", "lab"}, "probe asks the DNS and the lab answers; everybody else asks probe.Resolver"},
 	{[]string{"codeberg.org/go-pdf/fpdf", "golang.org/x/image/"}, []string{"compose"}, "editions go to paper in one place"},
+	{[]string{"github.com/wneessen/go-mail/", "github.com/ProtonMail/go-crypto/", "github.com/smallstep/pkcs7"}, []string{"deliver"}, "deliver alone sends and seals mails"},
 	{[]string{"encoding/gob", "math/rand"}, nil, "the first is no format to keep; randomness is seeded (math/rand/v2) or secret (crypto/rand)"},
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/deliver"
 	"github.com/vedette-hub/vedette/scope"
 )
 
@@ -37,6 +38,13 @@ func (c *constituentApply) Run(r *run) error {
 	file, err := scope.ReadFile(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	for _, c := range file.Constituents {
+		for _, x := range c.Contacts {
+			if err := deliver.Usable(x, r.store.Now()); err != nil {
+				r.note("%s, %s: mails will hold the link alone: %v", c.ID, x.Email, err)
+			}
+		}
 	}
 	kept, err := r.sc.Constituents(r.ctx)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/compose"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/deliver"
 	"github.com/vedette-hub/vedette/safe"
@@ -22,6 +23,7 @@ import (
 // postman sends what the outbox owes: mails through the relay, the rest to
 // webhooks.
 type postman struct {
+	store *store.Store
 	sys   *store.System
 	conf  config.Mail
 	mail  *deliver.Mail // nil without a relay: mails wait
@@ -31,8 +33,8 @@ type postman struct {
 }
 
 // newPostman makes the postman of a configuration.
-func newPostman(sys *store.System, conf config.Config, lab bool) *postman {
-	p := &postman{sys: sys, conf: conf.Mail, hooks: conf.Webhooks}
+func newPostman(s *store.Store, conf config.Config, lab bool) *postman {
+	p := &postman{store: s, sys: s.System(), conf: conf.Mail, hooks: conf.Webhooks}
 	d := safe.NewDialer(lab, conf.Mail.Relay)
 	client := safe.Client(d.Public, hookTime, nil)
 	p.open = func(h config.Webhook) (deliver.Hook, error) {
@@ -101,7 +103,9 @@ func (p *postman) sendMails(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		x := outcome(p.mail.Send(ctx, p.message(o)))
+		msg, note := p.message(ctx, o)
+		x := outcome(p.mail.Send(ctx, msg))
+		x.Note = note
 		if err := p.sys.Sent(context.WithoutCancel(ctx), o, x); err != nil {
 			return err
 		}
@@ -135,11 +139,65 @@ func (p *postman) letter(o store.Owed) deliver.Letter {
 		Link: strings.TrimSuffix(p.conf.Base, "/") + "/a/" + o.Token, From: p.conf.From}
 }
 
-// message is the mail of a message of the outbox.
-func (p *postman) message(o store.Owed) deliver.Message {
+// message is the mail of a message of the outbox: with the whole edition for a
+// contact whose key works, and else note says why it is the link alone.
+func (p *postman) message(ctx context.Context, o store.Owed) (m deliver.Message, note string) {
 	_, domain, _ := strings.Cut(p.conf.From, "@")
 	l := p.letter(o)
-	return deliver.Message{To: o.Contact, Subject: l.Subject(), Text: l.Text(), ID: messageID(o) + "@" + domain, Date: p.sys.Now()}
+	m = deliver.Message{To: o.Contact, Subject: l.Subject(), Text: l.Text(), ID: messageID(o) + "@" + domain, Date: p.sys.Now()}
+	var err error
+	if m.Sealed, err = p.seal(ctx, o, l); err != nil {
+		note = "the link alone: " + err.Error()
+	}
+	return m, note
+}
+
+// seal encrypts the edition to the contact of a message; nil when the contact
+// has no key. RED goes to persons, and a mailbox is none.
+func (p *postman) seal(ctx context.Context, o store.Owed, l deliver.Letter) (*deliver.Sealed, error) {
+	sc, err := p.store.As(ctx, recipient(o.Constituent)) // its walls, as when the edition was made
+	if err != nil || o.Reason == vedette.ReasonWithdrawal {
+		return nil, err
+	}
+	c, err := sc.Constituent(ctx, o.Constituent)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(c.Contacts, func(x vedette.Contact) bool { return x.Email == o.Contact && x.OpenPGP+x.SMIME != "" })
+	if i < 0 {
+		return nil, nil
+	}
+	if o.Marking.TLP == vedette.TLPRed {
+		return nil, vedette.Refused("TLP:RED goes into no mailbox")
+	}
+	text, err := editionText(ctx, sc, o)
+	if err != nil {
+		return nil, err
+	}
+	return deliver.Seal(l.Above()+text, c.Contacts[i], p.sys.Now())
+}
+
+// editionText is the edition of a message as text.
+func editionText(ctx context.Context, sc *store.Scoped, o store.Owed) (string, error) {
+	p, err := sc.Publication(ctx, o.Number)
+	if err != nil {
+		return "", err
+	}
+	es, err := sc.Editions(ctx, p.ID)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(es, func(e vedette.Edition) bool { return e.Constituent == o.Constituent && e.Version == o.Version })
+	if i < 0 {
+		return "", vedette.NotFound("version %d of %s for %s", o.Version, o.Number, o.Constituent)
+	}
+	a, err := editionOf(p, es[i], es)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = a.Write(&b, compose.Markdown)
+	return b.String(), err
 }
 
 // messageID is the same for every try, and tells nothing of the link.

@@ -169,7 +169,7 @@ func mailWorld(t *testing.T, place string) (*world, *mailbox, *hub) {
 	w.do(&publicationApprove{ID: ps[0].ID, Series: "TA"})
 	m := newMailbox(t)
 	h := &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store), log: slog.New(slog.DiscardHandler)}
-	h.post = newPostman(h.sys, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
+	h.post = newPostman(w.store, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
 	return w, m, h
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"mime/quotedprintable"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +21,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
@@ -162,7 +167,7 @@ func newOwedWorld(t *testing.T, place string) *owedWorld {
 	w.conf = config.Config{Mail: config.Mail{Relay: w.mails.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example/", Timeout: config.Duration(3 * time.Second)},
 		Webhooks: []config.Webhook{{Name: "charlie-soc", Constituent: "charlie", URL: w.hook.URL + "/in", SecretFile: w.file("secret", secretNew+"\n"), OldSecretEnv: "OWED_OLD_SECRET"}}}
 	w.hub = &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store), log: slog.New(slog.DiscardHandler)}
-	w.hub.post = newPostman(w.hub.sys, w.conf, true)
+	w.hub.post = newPostman(w.store, w.conf, true)
 	w.release()
 	return w
 }
@@ -505,7 +510,7 @@ func TestWebhooks(t *testing.T) {
 	} {
 		w := newOwedWorld(t, t.TempDir())
 		c.change(&w.conf.Webhooks[0])
-		w.hub.post = newPostman(w.hub.sys, w.conf, true)
+		w.hub.post = newPostman(w.store, w.conf, true)
 		w.pass(time.Minute, time.Minute)
 		if d := w.delivery(to, "alert", 1); d.State != c.state || !strings.Contains(d.Error, c.says) || w.hook.n != 0 {
 			t.Errorf("%s: %+v, %d requests", c.what, d, w.hook.n)
@@ -523,7 +528,7 @@ func TestWebhooks(t *testing.T) {
 			t.Errorf("a secret is printed: %s", out)
 		}
 	}
-	if _, err := newPostman(w.hub.sys, w.conf, false).open(w.conf.Webhooks[0]); !errors.Is(err, vedette.ErrRefused) {
+	if _, err := newPostman(w.store, w.conf, false).open(w.conf.Webhooks[0]); !errors.Is(err, vedette.ErrRefused) {
 		t.Errorf("http outside of a lab: %v", err)
 	}
 }
@@ -574,7 +579,7 @@ func TestTheFirstLoadFloodsNobody(t *testing.T) {
 	w.importText("kev.json", strings.ReplaceAll(worldKEV("2026-02-20T00:00:00Z", ids...), "2026-02-18", "2025-02-18"))
 	m := newMailbox(t)
 	h := &hub{store: w.store, sys: w.store.System()}
-	h.post = newPostman(h.sys, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
+	h.post = newPostman(w.store, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
 	for range 40 {
 		if err := h.send(context.Background()); err != nil {
 			t.Fatal(err)
@@ -593,4 +598,74 @@ func TestTheFirstLoadFloodsNobody(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSealedMail: a contact whose key works gets its whole edition, that it
+// alone can read; one whose key does not gets the link, and the receipt says why.
+func TestSealedMail(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		key := func(days uint32) (e *openpgp.Entity, public string) {
+			e, err := openpgp.NewEntity("Alpha POC", "", "poc@alpha.example", &packet.Config{Time: func() time.Time { return worldStart.Add(-time.Hour) }, KeyLifetimeSecs: days * 86400})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			a, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
+			if err = errors.Join(err, e.Serialize(a), a.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return e, strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n          ")
+		}
+		own, good := key(30)
+		_, short := key(1)
+		w := newOwedWorld(t, place)
+		with := strings.NewReplacer("email: poc@alpha.example}", "email: poc@alpha.example, openpgp: KEY}", "email: lco@alpha.example}", "email: lco@alpha.example, openpgp: OLD}").Replace(owedConstituency)
+		with = strings.NewReplacer("{role: POC, name: Alpha POC, email: poc@alpha.example, openpgp: KEY}", "role: POC\n        name: Alpha POC\n        email: poc@alpha.example\n        openpgp: |\n          "+good+"\n",
+			"{role: LCO, name: Alpha LCO, email: lco@alpha.example, openpgp: OLD}", "role: LCO\n        name: Alpha LCO\n        email: lco@alpha.example\n        openpgp: |\n          "+short+"\n").Replace(with)
+		w.clock = w.clock.Add(30 * time.Hour)
+		r := w.run(vedette.Local())
+		r.Quiet = false
+		if err := (&constituentApply{File: w.file("c.yaml", with)}).Run(r); err != nil {
+			t.Fatal(err)
+		}
+		if said := r.errs.(*bytes.Buffer).String(); strings.Count(said, "mails will hold the link alone") != 1 || !strings.Contains(said, "lco@alpha.example") {
+			t.Errorf("apply says of keys: %s", said)
+		}
+		w.pass(time.Minute, time.Minute)
+		opened := 0
+		for _, m := range w.mails.all() {
+			sealed := strings.Contains(m, "multipart/encrypted")
+			if sealed != strings.Contains(m, "To: <poc@alpha.example>") || strings.Contains(m, "vpn.") {
+				t.Errorf("sealed %v:\n%s", sealed, m)
+			}
+			if !sealed {
+				continue
+			}
+			block, err := armor.Decode(strings.NewReader(m[strings.Index(m, "-----BEGIN"):]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			md, err := openpgp.ReadMessage(block.Body, openpgp.EntityList{own}, nil, &packet.Config{Time: func() time.Time { return w.clock }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(quotedprintable.NewReader(md.UnverifiedBody))
+			if err != nil || !strings.Contains(string(text), "vpn.alpha.example") || !strings.Contains(string(text), "CVE-2026-1001") || !strings.Contains(string(text), "TA-2026-001") || !link.Match(text) || strings.Contains(string(text), "bravo") {
+				t.Errorf("%v:\n%s", err, text)
+			}
+			opened++
+		}
+		if opened != 1 {
+			t.Errorf("%d sealed mails", opened)
+		}
+		if d := w.delivery("lco@alpha.example", "alert", 1); d.State != vedette.DeliverySent || !strings.Contains(d.Note, "the link alone: OpenPGP key: expired") {
+			t.Errorf("%+v", d)
+		}
+		if d := w.delivery("poc@alpha.example", "alert", 1); d.State != vedette.DeliverySent || d.Note != "" {
+			t.Errorf("%+v", d)
+		}
+		if err := (&constituentApply{File: w.file("c.yaml", strings.ReplaceAll(with, "PUBLIC KEY", "PRIVATE KEY"))}).Run(w.run(vedette.Local())); !errors.Is(err, vedette.ErrInvalid) {
+			t.Errorf("a private key: %v", err)
+		}
+	})
 }

@@ -47,7 +47,7 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.post = newPostman(h.sys, conf, h.lab)
+	h.post = newPostman(h.store, conf, h.lab)
 	if queues[queueFeed] > 0 {
 		h.fetchers = fetchers(conf, h.lab, h.store.Now)
 	}

@@ -31,7 +31,7 @@ func TestTheWholeLine(t *testing.T) {
 		w.do(&publicationApprove{ID: ps[0].ID, Series: "TA"})
 		w.do(&publicationPublish{ID: "TA-2026-001"})
 		m := newMailbox(t)
-		w.hub.post = newPostman(w.hub.sys, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
+		w.hub.post = newPostman(w.store, config.Config{Mail: config.Mail{Relay: m.addr, From: "alerts@hub.example", TLS: "none", Base: "https://hub.example"}}, true)
 		if err := w.hub.post.deliver(ctx); err != nil || len(m.all()) != 1 {
 			t.Fatalf("sent: %v, %v", m.all(), err)
 		}

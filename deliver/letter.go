@@ -54,9 +54,15 @@ func (l Letter) Subject() string {
 	return fmt.Sprintf("[%s] %s, level %s", l.Number, subject, l.Level)
 }
 
-// Text is the mail in plain text. When the content comes with it, encrypted, it
-// is what goes around the content.
-func (l Letter) Text() string {
+// Text is the mail in plain text.
+func (l Letter) Text() string { return l.text("For its marking, its content is not in this mail.") }
+
+// Above is what stands above the edition in a mail that is encrypted.
+func (l Letter) Above() string {
+	return l.text("Its content is below.") + "\n" + strings.Repeat("-", 72) + "\n\n"
+}
+
+func (l Letter) text(content string) string {
 	_, text, _ := l.kind()
 	var b strings.Builder
 	if l.Reason == vedette.ReasonWithdrawal {
@@ -70,7 +76,7 @@ func (l Letter) Text() string {
 			fmt.Fprintf(&b, "Act until: %s\n", l.Deadline.UTC().Format("Mon 2 Jan 2006, 15:04Z"))
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\nFor its marking, its content is not in this mail.\n\nAcknowledge, and say so to those who have to act:\n%s\n", text, l.Link)
+	fmt.Fprintf(&b, "\n%s\n%s\n\nAcknowledge, and say so to those who have to act:\n%s\n", text, content, l.Link)
 	return l.signed(&b)
 }
 

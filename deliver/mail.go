@@ -7,12 +7,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"strconv"
+	"net/textproto"
 	"strings"
 	"time"
 
-	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -22,10 +23,10 @@ type Mail struct {
 	Relay string // host:port
 	From  string // address of the hub
 	HELO  string // the name it gives itself
-	// TLS is "starttls" (required), "tls" (from the first byte) or "none": a
-	// relay on the same machine.
+	// TLS is "starttls" (required), "tls" (from the first byte, RFC 8314) or
+	// "none": a relay on the same machine.
 	TLS     string
-	Timeout time.Duration
+	Timeout time.Duration // of one message, from the connection on
 	// User and Password, when set, are for a relay that wants to know who sends
 	// (RFC 4954); never without TLS.
 	User     string
@@ -34,14 +35,6 @@ type Mail struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLSConfig, when set, is whom TLS trusts instead of the system's.
 	TLSConfig *tls.Config
-}
-
-// Message is one mail in plain text.
-type Message struct {
-	To, Subject, Text string
-	// ID is the same for every try of one message, so that a receiver knows a repeat.
-	ID   string
-	Date time.Time
 }
 
 // What a failure means; one without is tried again later.
@@ -58,91 +51,141 @@ var (
 
 // Send hands one message to the relay. A nil error says that the relay took it.
 func (m Mail) Send(ctx context.Context, msg Message) error {
-	host, port, err := net.SplitHostPort(m.Relay)
-	if err != nil {
-		return vedette.Invalid("mail.relay: %w", err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return vedette.Invalid("mail.relay: port %q", port)
-	}
-	opts := []mail.Option{mail.WithPort(n), mail.WithTimeout(m.Timeout), mail.WithDialContextFunc(m.Dial), mail.WithoutNoop()}
-	switch m.TLS {
-	case "tls":
-		opts = append(opts, mail.WithSSL())
-	case "none":
-		opts = append(opts, mail.WithTLSPolicy(mail.NoTLS))
-	default:
-		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory))
-	}
-	if m.HELO != "" {
-		opts = append(opts, mail.WithHELO(m.HELO))
-	}
-	if m.User != "" {
-		secret, err := m.Password()
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrWay, err)
-		}
-		opts = append(opts, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.User), mail.WithPassword(string(secret)))
-	}
-	if m.TLSConfig != nil {
-		opts = append(opts, mail.WithTLSConfig(m.TLSConfig))
-	}
-	client, err := mail.NewClient(host, opts...)
-	if err != nil {
-		return err
-	}
-	wire, err := m.compose(msg)
+	wire, err := msg.wire(m.From)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrForGood, err)
 	}
-	err = client.DialAndSendWithContext(ctx, wire)
-	if wire.IsDelivered() {
-		return nil // whatever happened to the good-bye
-	}
-	return kind(err)
-}
-
-// compose writes the message: text alone, marked as written by a machine (RFC 3834 §5).
-func (m Mail) compose(msg Message) (*mail.Msg, error) {
-	wire := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	if err := wire.From(m.From); err != nil {
-		return nil, err
-	}
-	if err := wire.To(msg.To); err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(msg.Subject, "\r\n") {
-		return nil, vedette.Invalid("a subject of several lines")
-	}
-	wire.Subject(msg.Subject)
-	wire.SetMessageIDWithValue(msg.ID)
-	wire.SetDateWithValue(msg.Date)
-	wire.SetGenHeader("Auto-Submitted", "auto-generated")
-	wire.SetBodyString(mail.TypeTextPlain, msg.Text)
-	return wire, nil
-}
-
-// kind tells what a failure means by the step of the session it came at. Before
-// the message's own recipient is named, it is the relay's.
-func kind(err error) error {
-	var send *mail.SendError
-	if !errors.As(err, &send) {
+	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
+	defer cancel()
+	s, err := m.session(ctx)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrWay, err)
 	}
-	code := send.ErrorCode()
-	text, _, _ := strings.Cut(send.Error(), ", affected ") // whom and which message the outbox knows
-	err = errors.New(text)
-	switch {
-	case send.Reason == mail.ErrConnCheck, send.Reason == mail.ErrSMTPMailFrom && code != tooLarge:
+	defer s.Close()
+	s.SkipSMTPUTF8(ascii(m.From + msg.To))
+	if err := s.Mail("<" + m.From + ">"); err != nil && reply(err) != tooLarge {
 		return fmt.Errorf("%w: %w", ErrWay, err)
-	case code >= 500 && code < 600, send.Reason == mail.ErrGetSender, send.Reason == mail.ErrGetRcpts:
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrForGood, err)
-	case code == 0 && (send.Reason == mail.ErrSMTPDataClose || send.Reason == mail.ErrWriteContent):
+	}
+	if err := s.Rcpt("<" + msg.To + ">"); err != nil {
+		return final(err)
+	}
+	w, err := s.Data()
+	if err != nil {
+		return final(err)
+	}
+	_, err = w.Write(wire)
+	if err = errors.Join(err, w.Close()); err != nil && reply(err) == 0 {
 		return fmt.Errorf("%w: %w", ErrUnsure, err)
+	} else if err != nil {
+		return final(err)
 	}
-	return err
+	_ = s.Quit() // it took the message: what comes of the good-bye changes nothing
+	return nil
 }
 
 // tooLarge is the reply to a message of a declared size (RFC 1870 §6.1).
 const tooLarge = 552
+
+// session is a connection that may send.
+func (m Mail) session(ctx context.Context) (*smtp.Client, error) {
+	host, _, err := net.SplitHostPort(m.Relay)
+	if err != nil {
+		return nil, vedette.Invalid("mail.relay: %w", err)
+	}
+	conn, err := m.Dial(ctx, "tcp", m.Relay)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { conn.Close() }) // and whatever waits for it returns
+	trust := &tls.Config{}
+	if m.TLSConfig != nil {
+		trust = m.TLSConfig.Clone()
+	}
+	trust.ServerName = host
+	if m.TLS == "tls" {
+		conn = tls.Client(conn, trust)
+	}
+	s, err := smtp.NewClient(conn, host)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if err := m.greet(s, trust); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// greet says who we are, under TLS unless the configuration says that there is none.
+func (m Mail) greet(s *smtp.Client, trust *tls.Config) error {
+	name := m.HELO
+	if name == "" {
+		name = "localhost"
+	}
+	if err := s.Hello(name); err != nil {
+		return err
+	}
+	if m.TLS != "tls" && m.TLS != "none" {
+		if err := s.StartTLS(trust); err != nil {
+			return fmt.Errorf("STARTTLS: %w", err)
+		}
+	}
+	if m.User == "" {
+		return nil
+	}
+	secret, err := m.Password()
+	if err != nil {
+		return err
+	}
+	_, offered := s.Extension("AUTH")
+	var how smtp.Auth
+	switch has := strings.Fields(strings.ToUpper(offered)); {
+	case contains(has, "SCRAM-SHA-256"):
+		how = smtp.ScramSHA256Auth(m.User, string(secret))
+	case contains(has, "PLAIN"):
+		how = smtp.PlainAuth("", m.User, string(secret), trust.ServerName, false)
+	case contains(has, "LOGIN"):
+		how = smtp.LoginAuth(m.User, string(secret), trust.ServerName, false)
+	default:
+		return vedette.Invalid("it offers %q, and none of SCRAM-SHA-256, PLAIN and LOGIN", offered)
+	}
+	if _, secure := s.TLSConnectionState(); !secure {
+		return vedette.Refused("no password goes out without TLS")
+	}
+	if err := s.Auth(how); err != nil {
+		return fmt.Errorf("authentication: %d", reply(err)) // the rest may repeat what we said
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// reply is the code of an answer, 0 when there was none.
+func reply(err error) int {
+	var p *textproto.Error
+	if errors.As(err, &p) {
+		return p.Code
+	}
+	return 0
+}
+
+// final tells a refusal of this message for good from one that may pass.
+func final(err error) error {
+	if code := reply(err); code >= 500 && code < 600 {
+		return fmt.Errorf("%w: %w", ErrForGood, err)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it hung up")
+	}
+	return err
+}

@@ -114,6 +114,9 @@ func checkOne(c *vedette.Constituent) error {
 		if a, err := mail.ParseAddress(k.Email); err != nil || a.Address != k.Email {
 			return fmt.Errorf("contacts[%d].email: %q is not an address", i, k.Email)
 		}
+		if strings.Contains(k.OpenPGP+k.SMIME, "PRIVATE KEY") {
+			return fmt.Errorf("contacts[%d]: a private key: change it, and give the public one", i)
+		}
 	}
 	for i, s := range c.Scope {
 		if err := checkScope(s, false); err != nil {

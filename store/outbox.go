@@ -60,13 +60,6 @@ func (y *System) Owed(ctx context.Context, now time.Time, hooks bool, limit int)
 	return out, nil
 }
 
-// EditionBody is what an edition says, in its kind's own JSON.
-func (y *System) EditionBody(ctx context.Context, edition int64) (body []byte, err error) {
-	var text string
-	_, err = one(reader{y.s, ctx}, "select body from editions where k = ?", []any{edition}, &text)
-	return []byte(text), err
-}
-
 // claimed is for how long a message belongs to who began to send it: longer
 // than any try takes. After a crash it is tried again behind that.
 const claimed = 5 * time.Minute
