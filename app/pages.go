@@ -77,15 +77,18 @@ func (h *hub) counter(conf config.Config) *counter {
 
 // faces are all routes of the hub with what serves them; a demo adds its own.
 func (h *hub) faces(conf config.Config, demo ...web.Demo) (http.Handler, error) {
-	c := h.counter(conf)
+	return h.server(h.counter(conf), conf, demo...).Handler()
+}
+
+// server is the table of all routes with what answers them.
+func (h *hub) server(c face.Hub, conf config.Config, demo ...web.Demo) *face.Server {
 	pages := web.New(c, h.store, h.log)
 	sessions := face.NewSessions(h.store.Sessions(), h.store, strings.HasPrefix(conf.Mail.Base, "https://"), h.store.Now)
 	routes := pages.Routes()
 	for _, d := range demo {
 		routes = append(routes, pages.DemoRoutes(d)...)
 	}
-	s := face.Server{Hub: c, Sessions: sessions, Routes: routes, Log: h.log, Fail: pages.Fail}
-	return s.Handler()
+	return &face.Server{Hub: c, Sessions: sessions, Routes: routes, Log: h.log, Fail: pages.Fail}
 }
 
 // listen serves the faces until the context ends.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -101,6 +102,9 @@ func (s *Server) answer(rt Route, open bool) http.Handler {
 		r := &Request{ResponseWriter: w, Request: hr, ID: requestID(), Session: s.Sessions}
 		w.Header().Set("Request-Id", r.ID)
 		known, err := s.identify(r)
+		if err == nil && known {
+			r.Desk, err = s.Hub.Desk(r.Context(), r.P)
+		}
 		switch {
 		case err != nil:
 		case !known && !open:
@@ -108,17 +112,26 @@ func (s *Server) answer(rt Route, open bool) http.Handler {
 		case !policy.May(r.P, rt.Act):
 			err = vedette.NotFound("nothing here") // as absent as what does not exist
 		default:
-			if known {
-				r.Desk, err = s.Hub.Desk(r.Context(), r.P)
-			}
-			if err == nil {
-				err = rt.Serve(r)
-			}
+			err = caught(rt.Serve, r)
 		}
 		if err != nil {
 			s.fail(r, rt, err)
 		}
 	})
+}
+
+// caught makes an error of a panic: one page that breaks takes no other with it.
+func caught(serve func(*Request) error, r *Request) (err error) {
+	defer func() {
+		x := recover()
+		if x == http.ErrAbortHandler {
+			panic(x)
+		}
+		if x != nil {
+			err = fmt.Errorf("panic: %v\n%s", x, debug.Stack())
+		}
+	}()
+	return serve(r)
 }
 
 // absent answers what no route knows, in the same words as what is forbidden.
