@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/vedette-hub/vedette"
@@ -61,12 +62,21 @@ func (c *demoCmd) Run(r *run) error {
 		return err
 	}
 	in.line = NewLine(in.store)
-	d := &demo{run: in, at: c.Listen}
+	ln, err := (&net.ListenConfig{}).Listen(r.ctx, "tcp", c.Listen)
+	if err != nil {
+		return vedette.Conflict("cannot listen on %s: %w", c.Listen, err)
+	}
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String()) // --listen may leave it to the system
+	if err != nil {
+		return err
+	}
+	d := &demo{run: in, at: net.JoinHostPort(host, port)}
 	if err := d.make(); err != nil {
 		return err
 	}
 	defer d.net.Close()
-	h, err := d.serve()
+	h, err := d.serve(ln)
 	if err != nil {
 		return err
 	}
@@ -74,7 +84,7 @@ func (c *demoCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "\n  Open  http://%s%s%s\n\n  It signs you in once, as the lead. \"Lab\" at the left has mailboxes, machines,\n  and whom else you can be. Ctrl-C ends it.\n\n", c.Listen, vedette.LinkPath, token)
+	fmt.Fprintf(r.out, "\n  Open  http://%s%s%s\n\n  It signs you in once, as the lead. \"Lab\" at the left has mailboxes, machines,\n  and whom else you can be. Ctrl-C ends it.\n\n", d.at, vedette.LinkPath, token)
 	<-r.ctx.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), stopTime)
 	defer cancel()
@@ -86,6 +96,7 @@ func (c *demoCmd) Run(r *run) error {
 type demo struct {
 	*run
 	at    string // of the pages
+	file  []byte // of the net
 	net   *lab.Internet
 	mails *lab.Mailboxes
 	list  catalogue
@@ -94,23 +105,32 @@ type demo struct {
 
 // make fills the folder: who is protected, what is known, what runs.
 func (d *demo) make() error {
-	in, err := lab.Load(lab.Demo())
-	if err != nil {
-		return err
-	}
-	d.net = in
 	sys := d.store.System()
 	if err := sys.StampLab(d.ctx); err != nil {
 		return err
 	}
-	if err := in.Serve(d.ctx); err != nil {
+	if err := d.start(); err != nil {
 		return err
 	}
 	if err := d.settle(); err != nil {
-		in.Close()
+		d.net.Close()
 		return err
 	}
 	return nil
+}
+
+// start starts the machines, in the next network when another lab has one.
+func (d *demo) start() (err error) {
+	for n := lab.Block; n < lab.Block+10; n++ {
+		d.file = lab.Moved(lab.Demo(), n)
+		if d.net, err = lab.Load(d.file); err != nil {
+			return err
+		}
+		if err = d.net.Serve(d.ctx); !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	return err
 }
 
 // settle writes what the hub of the demo needs, once the lab runs.
@@ -121,7 +141,7 @@ func (d *demo) settle() (err error) {
 	if err := d.list.serve(d.ctx, d.store.Now); err != nil {
 		return err
 	}
-	if err := writeLab(d.Data, lab.Demo(), d.net); err != nil {
+	if err := writeLab(d.Data, d.file, d.net); err != nil {
 		return err
 	}
 	roots, err := d.net.Roots()
@@ -220,7 +240,7 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // serve starts the hub with its pages, and has everybody surveyed.
-func (d *demo) serve() (*hub, error) {
+func (d *demo) serve(ln net.Listener) (*hub, error) {
 	log := slog.New(atLeast{slog.NewTextHandler(d.errs, nil)})
 	h, err := d.startHub(log, map[string]int{queueHub: 1, queuePost: 1, queueFeed: feedsAtOnce, queueProbe: 1})
 	if err != nil {
@@ -235,9 +255,7 @@ func (d *demo) serve() (*hub, error) {
 	if err != nil {
 		return end(err)
 	}
-	if _, err := h.listen(d.ctx, d.at, faces); err != nil {
-		return end(err)
-	}
+	h.answer(d.ctx, ln, faces)
 	sc, err := LabScope(d.ctx, d.store, d.p)
 	if err != nil {
 		return end(err)

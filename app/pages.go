@@ -97,6 +97,12 @@ func (h *hub) listen(ctx context.Context, addr string, faces http.Handler) (net.
 	if err != nil {
 		return nil, vedette.Conflict("cannot listen on %s: %w", addr, err)
 	}
+	h.answer(ctx, ln, faces)
+	return ln.Addr(), nil
+}
+
+// answer serves the faces on a listener until the context ends.
+func (h *hub) answer(ctx context.Context, ln net.Listener, faces http.Handler) {
 	s := &http.Server{Handler: faces, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	go func() {
 		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -110,5 +116,4 @@ func (h *hub) listen(ctx context.Context, addr string, faces http.Handler) (net.
 			s.Close()
 		}
 	})
-	return ln.Addr(), nil
 }
