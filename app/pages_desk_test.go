@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
@@ -109,5 +110,42 @@ func TestPagesOfAssets(t *testing.T) {
 			{"lead", "/constituents?q=bravo", 200, "Agency Bravo", "Agency Alpha"},
 			{"viewer", "/constituents", 200, "Agency Alpha|1 organisation", "Agency Bravo"},
 		})
+	})
+}
+
+// TestPageOfTheSurface: what appeared, changed and vanished, page by page, and
+// nobody else's.
+func TestPageOfTheSurface(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		r.clock = r.clock.Add(24 * time.Hour)
+		r.importText("again.csv", strings.NewReplacer("9.1.3", "9.1.4", "2026-02-20T08", "2026-03-01T10", "192.0.2.71,bravo,22,tcp,otherware,shell_server,3.1,false,2026-02-20T08:00:00Z\n", "").Replace(worldInventory))
+		r.all([]look{
+			{"lead", "/surface", 200, "1 changed|vpn.alpha.example|access_gateway 9.1.3|access_gateway 9.1.4", "192.0.2.70"},
+			{"lead", "/surface?since=2026-02-01", 200, "appeared|192.0.2.71|bravo", ""},
+			{"lead", "/surface?since=2026-02-01&limit=2", 200, "Next page|newest 2 changes", ""},
+			{"lead", "/surface?what=changed&as=csv", 200, "vpn.alpha.example:443,changed,alpha", "192.0.2"},
+			{"lead", "/surface?constituent=bravo", 200, "0 appeared", "alpha.example"},
+			{"lead", "/surface?since=survey", 200, "No change matches", "vpn.alpha"},
+			{"lead", "/surface?since=soon", 422, "a day as", ""},
+			{"viewer", "/surface?since=2026-02-01", 200, "vpn.alpha.example", "192.0.2.70|bravo"},
+			{"viewer", "/surface?constituent=bravo", 404, "not for you", "192.0.2.70"},
+			{"auditor", "/surface", 404, "not for you", ""},
+		})
+		var all []store.Changed
+		sc := r.run(vedette.Local()).sc
+		for f := (store.ChangeFilter{Limit: 1}); ; {
+			cs, next, err := sc.Changes(context.Background(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, cs...)
+			if f.After = next; next == "" {
+				break
+			}
+		}
+		if len(all) != 5 { // one place for each row of the inventory
+			t.Errorf("page by page there are %d changes: %+v", len(all), all)
+		}
 	})
 }

@@ -388,10 +388,21 @@ func (c *surveyDiff) Run(r *run) error {
 		}
 		since = ss[0].Asked
 	}
-	cs, err := r.sc.Changes(r.ctx, c.Constituent, since, max(1, min(c.Limit, 1_000_000)))
-	if err != nil {
-		return err
+	var cs []store.Changed
+	for f := (store.ChangeFilter{Constituent: c.Constituent, Since: since}); ; {
+		f.Limit = min(max(1, c.Limit)-len(cs), 1000)
+		page, next, err := r.sc.Changes(r.ctx, f)
+		if err != nil {
+			return err
+		}
+		cs = append(cs, page...)
+		if f.After = next; next == "" || len(cs) >= c.Limit {
+			break
+		}
 	}
+	slices.SortFunc(cs, func(a, b store.Changed) int {
+		return cmp.Or(cmp.Compare(a.Constituent, b.Constituent), cmp.Compare(a.Asset, b.Asset), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Item, b.Item))
+	})
 	t := &table{columns: []string{"constituent", "asset", "port", "check", "what", "before", "after", "at"}}
 	for _, x := range cs {
 		t.add(x, x.Constituent, orDash(x.Asset), portText(x.Port, x.Proto), x.Check, x.What, factText(x.Before), factText(x.After), stamp(x.At))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/store"
 )
 
 // TestTwiceIsOnce: a second survey of the same internet sees the same and opens
@@ -29,7 +30,7 @@ func TestTwiceIsOnce(t *testing.T) {
 		}
 	}
 	r := w.run(vedette.Local())
-	cs, err := r.sc.Changes(r.ctx, "", begun, 1000)
+	cs, _, err := r.sc.Changes(r.ctx, store.ChangeFilter{Since: begun, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

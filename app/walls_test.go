@@ -85,7 +85,17 @@ var methods = map[string]reading{
 		return one(ctx, sc.Survey, append(slices.Clone(x.surveys), "S-0000000000"))
 	},
 	"Changes": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
-		return append(all(sc.Changes(ctx, id, time.Time{}, 1000)), all(sc.Changes(ctx, id, time.Date(2026, 2, 21, 0, 0, 0, 0, time.UTC), 1000))...)
+		var out []any
+		for _, f := range []store.ChangeFilter{{}, {Limit: 1}, {What: "vanished"}, {Since: time.Date(2026, 2, 21, 0, 0, 0, 0, time.UTC)}} {
+			for f.Constituent = id; ; {
+				cs, next, err := sc.Changes(ctx, f)
+				out = append(out, cs, err)
+				if f.After = next; next == "" {
+					break
+				}
+			}
+		}
+		return out
 	}, "", "alpha", "canaryb"),
 	"Exposed":   each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Exposed(ctx, id)) }, "alpha", "canaryb", "nosuch"),
 	"Unknowns":  func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Unknowns(ctx, 1000)) },

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,69 +26,138 @@ type Changed struct {
 	After       *vedette.Fact `json:"after,omitempty"`
 }
 
-// Changes lists the places on a constituent's own assets ("" is all within the
-// wall) where something else is seen now than at a time, by asset and port.
-func (sc *Scoped) Changes(ctx context.Context, constituent string, since time.Time, limit int) ([]Changed, error) {
+// ChangeFilter narrows a list of changes; zero fields do not.
+type ChangeFilter struct {
+	Constituent string
+	Since       time.Time // compare with what was seen then
+	What        string    // appeared, changed or vanished
+	After       string    // where the page before ended
+	Limit       int       // 0 for 100
+}
+
+// looked is a row of observations that began or ended since the time asked about.
+type looked struct{ t, constituent, k, asset int64 }
+
+// changesRead bounds how many rows one page of changes reads: one that finds too
+// little of what was asked for ends early, and goes on where it ended.
+const changesRead = 20_000
+
+// Changes lists the places on constituents' own assets where something else is
+// seen now than at a time, the newest change first. next is where to go on, ""
+// at the end. A page may be short, or empty, before the end.
+func (sc *Scoped) Changes(ctx context.Context, f ChangeFilter) (out []Changed, next string, err error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
 	q := sc.reader(ctx)
-	ids := []string{constituent}
-	if constituent == "" {
-		cs, err := sc.Constituents(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ids = ids[:0]
-		for _, c := range cs {
-			ids = append(ids, c.ID)
+	at := looked{t: 1 << 62}
+	if f.After != "" {
+		if _, err := fmt.Sscanf(f.After, "%d.%d.%d", &at.t, &at.constituent, &at.k); err != nil {
+			return nil, "", vedette.Invalid("no list of changes goes on at %q", f.After)
 		}
 	}
-	var out []Changed
-	for _, id := range ids {
-		k, err := sc.constituentKey(q, id)
+	only := sc.own("o.constituent_k")
+	if f.Constituent != "" {
+		k, err := sc.constituentKey(q, f.Constituent)
 		if err != nil {
+			return nil, "", err
+		}
+		only = "o.constituent_k = " + itoa(k)
+	}
+	batch := max(f.Limit, 200)
+	for read := 0; read < changesRead; read += batch {
+		rows, err := sc.looked(q, only, us(f.Since), at, batch)
+		if err != nil {
+			return nil, "", err
+		}
+		places, err := sc.placesSince(q, only, us(f.Since), rows)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, r := range rows {
+			at = r
+			c := places[r]
+			if c == nil || c.What == "" || f.What != "" && c.What != f.What || sameFact(c.Before, c.After) {
+				continue
+			}
+			if out = append(out, *c); len(out) == f.Limit {
+				return out, at.cursor(), nil
+			}
+		}
+		if len(rows) < batch {
+			return out, "", nil
+		}
+	}
+	return out, at.cursor(), nil
+}
+
+func (l looked) cursor() string { return fmt.Sprintf("%d.%d.%d", l.t, l.constituent, l.k) }
+
+// looked reads what began or ended since a time, the newest first, behind a row.
+func (sc *Scoped) looked(q querier, only string, since int64, behind looked, limit int) (rows []looked, err error) {
+	part := func(column string) string {
+		return "select * from (select o." + column + " as t, o.constituent_k as c, o.k as k, o.asset_k as a from observations o where o." + column + " >= ? and (o." + column + ", o.constituent_k, o.k) < (?, ?, ?) and o.asset_k > 0 and " +
+			only + " and " + sc.seen("o.mark_k") + " order by o." + column + " desc, o.constituent_k desc, o.k desc limit ?) " + column
+	}
+	args := []any{since, behind.t, behind.constituent, behind.k, limit}
+	err = q.each(part("from_t")+" union all "+part("closed_t")+" order by 1 desc, 2 desc, 3 desc limit ?", append(append(args, args...), limit), func(scan func(...any) error) error {
+		var r looked
+		err := scan(&r.t, &r.constituent, &r.k, &r.asset)
+		rows = append(rows, r)
+		return err
+	})
+	return rows, err
+}
+
+// placesSince are the places of the rows with what is seen there now and was
+// seen before, by the last row that changed each.
+func (sc *Scoped) placesSince(q querier, only string, since int64, rows []looked) (map[looked]*Changed, error) {
+	var assets []int64
+	for _, r := range rows {
+		assets = append(assets, r.asset)
+	}
+	out := map[looked]*Changed{}
+	type spot struct{ asset, constituent, port, proto, check, place int64 }
+	for part := range slices.Chunk(distinctKeys(assets), 400) {
+		var last *Changed
+		var here spot
+		var newest looked
+		flush := func() {
+			if last != nil {
+				last.At = at(newest.t)
+				out[newest] = last
+			}
+		}
+		if err := q.each(`select o.asset_k, o.constituent_k, o.port, o.proto_k, o.check_k, o.place_k, coalesce(c.id, ''), a.id, coalesce(p.text, ''), t.text, coalesce(l.text, ''), o.k, o.from_t, coalesce(o.closed_t, 0), f.body
+			from observations o join assets a on a.k = o.asset_k join facts f on f.k = o.fact_k join terms t on t.k = o.check_k left join constituents c on c.k = o.constituent_k left join terms p on p.k = o.proto_k left join terms l on l.k = o.place_k
+			where o.asset_k in `+ints(part)+" and a.owner_k = o.constituent_k and (o.from_t >= ? or o.closed_t >= ?) and "+only+" and "+sc.seen("o.mark_k")+" order by 1, 2, 3, 4, 5, 6, o.from_t", []any{since, since}, func(scan func(...any) error) error {
+			var s spot
+			var c Changed
+			var k, from, closed int64
+			var body string
+			if err := scan(&s.asset, &s.constituent, &s.port, &s.proto, &s.check, &s.place, &c.Constituent, &c.Asset, &c.Proto, &c.Check, &c.Item, &k, &from, &closed, &body); err != nil {
+				return err
+			}
+			f := &vedette.Fact{}
+			if err := json.Unmarshal([]byte(body), f); err != nil {
+				return err
+			}
+			if last == nil || s != here {
+				flush()
+				c.Port = int(s.port)
+				last, here, newest = &c, s, looked{}
+			}
+			last.add(f, from < since, closed == 0)
+			if t := max(from, closed); t > newest.t || t == newest.t && k > newest.k {
+				newest = looked{t, s.constituent, k, s.asset}
+			}
+			return nil
+		}); err != nil {
 			return nil, err
 		}
-		if out, err = sc.changesOf(q, out, k, id, since, limit); err != nil {
-			return nil, err
-		}
+		flush()
 	}
 	return out, nil
-}
-
-// changesOf goes along the assets of one constituent.
-func (sc *Scoped) changesOf(q querier, out []Changed, k int64, id string, since time.Time, limit int) ([]Changed, error) {
-	var last *Changed
-	flush := func() {
-		if last != nil && last.What != "" && len(out) < limit && !sameFact(last.Before, last.After) {
-			out = append(out, *last)
-		}
-	}
-	err := q.each(`select a.id, o.port, coalesce(p.text, ''), t.text, coalesce(l.text, ''), o.from_t, coalesce(o.closed_t, 0), f.body
-		from assets a join observations o on o.asset_k = a.k join facts f on f.k = o.fact_k join terms t on t.k = o.check_k left join terms p on p.k = o.proto_k left join terms l on l.k = o.place_k
-		where a.owner_k = ? and (o.from_t >= ? or o.closed_t >= ?) and `+sc.own("o.constituent_k")+" and "+sc.seen("o.mark_k")+" order by 1, 2, 3, 4, 5, 6", []any{k, us(since), us(since)}, func(scan func(...any) error) error {
-		r := Changed{Constituent: id}
-		var from, closed int64
-		var body string
-		if err := scan(&r.Asset, &r.Port, &r.Proto, &r.Check, &r.Item, &from, &closed, &body); err != nil {
-			return err
-		}
-		f := &vedette.Fact{}
-		if err := json.Unmarshal([]byte(body), f); err != nil {
-			return err
-		}
-		if last == nil || !last.samePlace(r) {
-			flush()
-			last = &r
-		}
-		last.add(f, from < us(since), closed == 0)
-		last.At = at(max(from, closed))
-		return nil
-	})
-	flush()
-	return out, err
-}
-
-func (c Changed) samePlace(o Changed) bool {
-	return c.Constituent == o.Constituent && c.Asset == o.Asset && c.Port == o.Port && c.Proto == o.Proto && c.Check == o.Check && c.Item == o.Item
 }
 
 // add is the next interval of the place, in the order of time.

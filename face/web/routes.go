@@ -32,5 +32,6 @@ func (p *Pages) Routes() []face.Route {
 		findingList.routes(p),
 		assetList.routes(p),
 		constituentList.routes(p),
+		p.surface().routes(p),
 	)
 }
