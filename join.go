@@ -74,4 +74,5 @@ type JoinHost struct {
 	LastSeen    time.Time `json:"last_seen,omitzero"`
 	Check       string    `json:"check,omitempty"`
 	Finding     string    `json:"finding,omitempty"`
+	Banner      string    `json:"banner,omitempty"` // what the place said, at most 512 bytes
 }

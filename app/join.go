@@ -145,6 +145,7 @@ func hostOf(f vedette.Finding, marking *vedette.Marking) vedette.JoinHost {
 		*marking = marking.Join(e.Marking)
 		if i == 0 {
 			h.Software, h.Reasons, h.Fixed, h.Check = softwareText(e.Match.Software), e.Match.Reasons, e.Match.Fixed, e.Check
+			h.Banner = e.Fact.Banner
 		}
 	}
 	return h

@@ -116,6 +116,21 @@ var methods = map[string]reading{
 	"Publications": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return all(sc.Publications(ctx, "", 100))
 	},
+	"PublicationsOf": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.PublicationsOf(ctx, id)) }, "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
+	"Tallies": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return all(sc.Tallies(ctx, x.publications))
+	},
+	"Vulnerabilities": func(ctx context.Context, sc *store.Scoped, x targets) (out []any) {
+		for _, f := range []store.VulnerabilityFilter{{}, {Limit: 1}, {Exploited: true}, {Exploited: true, Limit: 1}, {Touching: true}, {Words: "canaryred"}, {Words: "code"}, {Words: "canaryb", Exploited: true}, {Words: "code", Touching: true}} {
+			for more := true; more; {
+				var rows []store.VulnerabilityRow
+				var err error
+				rows, f.After, more, err = sc.Vulnerabilities(ctx, f)
+				out = append(out, rows, err)
+			}
+		}
+		return out
+	},
 	"Publication": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Publication, append(slices.Clone(x.publications), "P-0000000000"))
 	},

@@ -298,6 +298,37 @@ func (sc *Scoped) deliveries(ctx context.Context, where string, args []any, orde
 	return out, err
 }
 
+// Tally is how far the deliveries of a publication are, of the editions that the
+// reader sees: first messages and corrections, and no reminders.
+type Tally struct {
+	Owed, Sent, Failed int // Sent counts those that were acknowledged too
+	Constituents       int // that are owed one
+	Acknowledged       int // constituents of which somebody pressed the button
+}
+
+// Tallies are those of publications by their ids; one without deliveries has none.
+func (sc *Scoped) Tallies(ctx context.Context, ids []string) (map[string]Tally, error) {
+	out := map[string]Tally{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	err := sc.reader(ctx).each(`select p.id, count(*), sum(case when d.state in ('sent', 'acknowledged') then 1 else 0 end), sum(case when d.state = 'failed' then 1 else 0 end),
+		count(distinct e.constituent_k), count(distinct case when d.state = 'acknowledged' then e.constituent_k end)
+		from publications p join editions e on e.publication_k = p.k join deliveries d on d.edition_k = e.k
+		where d.reason in ('alert', 'correction') and d.state <> 'stopped' and `+sc.seenEdition()+" and p.id in (?"+strings.Repeat(",?", len(ids)-1)+") group by p.id", args, func(scan func(...any) error) error {
+		var id string
+		var t Tally
+		err := scan(&id, &t.Owed, &t.Sent, &t.Failed, &t.Constituents, &t.Acknowledged)
+		out[id] = t
+		return err
+	})
+	return out, err
+}
+
 // Tries are the tries of the deliveries of a publication that the reader
 // sees, in order.
 func (sc *Scoped) Tries(ctx context.Context, id string) ([]vedette.Try, error) {

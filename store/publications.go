@@ -152,6 +152,17 @@ func (sc *Scoped) Publications(ctx context.Context, state vedette.PublicationSta
 	return out, err
 }
 
+// PublicationsOf are those about a weakness of which the reader sees an edition,
+// newest first.
+func (sc *Scoped) PublicationsOf(ctx context.Context, weakness string) ([]vedette.Publication, error) {
+	k, _, err := sc.object(ctx, weakness)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := sc.publications(sc.reader(ctx), " and p.object_k = ?", []any{k}, 100)
+	return out, err
+}
+
 // Publication is one publication, by its id or its number; absent and forbidden look the same.
 func (sc *Scoped) Publication(ctx context.Context, id string) (vedette.Publication, error) {
 	p, _, err := sc.publication(ctx, id)

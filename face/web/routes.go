@@ -28,6 +28,7 @@ func (p *Pages) Routes() []face.Route {
 		{Method: post, Path: "/undo", Act: "case undo", Serve: p.undo},
 		{Method: get, Path: "/assets/{id}", Act: "asset show", Serve: p.asset},
 	},
+		p.alertRoutes(),
 		caseList.routes(p),
 		findingList.routes(p),
 		assetList.routes(p),

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/store"
+	"github.com/vedette-hub/vedette/store/storetest"
+)
+
+// desks are the pages of a world with a token for each of its people.
+type desks struct {
+	*world
+	faces  http.Handler
+	tokens map[string]string
+}
+
+// desks opens the pages for people.
+func (w *world) desks(people ...vedette.Principal) *desks {
+	w.t.Helper()
+	h := &hub{store: w.store, sys: w.store.System(), line: NewLine(w.store), log: slog.New(slog.DiscardHandler)}
+	faces, err := h.faces(config.Config{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d := &desks{w, faces, map[string]string{}}
+	admin := w.run(vedette.Principal{Name: "admin", Roles: []vedette.Role{vedette.Admin}}).sc
+	for _, p := range people {
+		if err := admin.AddUser(context.Background(), p); err != nil {
+			w.t.Fatal(err)
+		}
+		secret, err := admin.AddToken(context.Background(), store.Token{Name: p.Name + ".pages", User: p.Name, Role: vedette.API, Expires: w.clock.Add(24 * time.Hour)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		d.tokens[p.Name] = secret
+	}
+	return d
+}
+
+func (d *desks) ask(who, method, path string, form url.Values) *httptest.ResponseRecorder {
+	d.t.Helper()
+	var body string
+	if form != nil {
+		body = form.Encode()
+	}
+	r := httptest.NewRequest(method, "http://hub.example"+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+d.tokens[who])
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	w := httptest.NewRecorder()
+	d.faces.ServeHTTP(w, r)
+	return w
+}
+
+// get shows a page, and fails the test when its status is another.
+func (d *desks) get(who, path string, status int) string {
+	d.t.Helper()
+	w := d.ask(who, http.MethodGet, path, nil)
+	if w.Code != status {
+		d.t.Fatalf("%s: GET %s is %d, not %d: %s", who, path, w.Code, status, w.Body)
+	}
+	return w.Body.String()
+}
+
+// post does an act, and gives where it leads.
+func (d *desks) post(who, path string, form url.Values, status int) string {
+	d.t.Helper()
+	w := d.ask(who, http.MethodPost, path, form)
+	if w.Code != status {
+		d.t.Fatalf("%s: POST %s is %d, not %d: %s", who, path, w.Code, status, w.Body)
+	}
+	return w.Header().Get("Location")
+}
+
+// shows fails the test for each text that a page lacks, lacks for each that it has.
+func (d *desks) shows(page string, texts ...string) {
+	d.t.Helper()
+	for _, s := range texts {
+		if !strings.Contains(page, s) {
+			d.t.Errorf("the page lacks %q", s)
+		}
+	}
+}
+
+func (d *desks) lacks(page string, texts ...string) {
+	d.t.Helper()
+	low := strings.ToLower(page)
+	for _, s := range texts {
+		if i := strings.Index(low, strings.ToLower(s)); i >= 0 {
+			d.t.Errorf("the page shows %q: ...%s...", s, page[max(0, i-100):min(len(page), i+100)])
+		}
+	}
+}
+
+var (
+	pagesLead    = vedette.Principal{Name: "lead", Roles: []vedette.Role{vedette.Lead, vedette.Analyst}}
+	pagesAnalyst = vedette.Principal{Name: "analyst", Roles: []vedette.Role{vedette.Analyst}}
+	pagesViewer  = vedette.Principal{Name: "viewer", Roles: []vedette.Role{vedette.Viewer}, Constituents: []string{"alpha"}}
+	pagesManager = vedette.Principal{Name: "manager", Roles: []vedette.Role{vedette.Manager}, Constituents: []string{"alpha"}}
+	ofBravo      = []string{"bravo.example", "Agency Bravo", "192.0.2.70", "shared.example:"}
+)
+
+func alertDesks(t *testing.T, place string) *desks {
+	w := newWorld(t, place)
+	w.fill()
+	return w.desks(pagesLead, pagesAnalyst, pagesViewer, pagesManager)
+}
+
+func TestPagesOfVulnerabilities(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		d := alertDesks(t, place)
+		before := d.hashes()
+		list := d.get("lead", "/cves", 200)
+		d.shows(list, "/cves/CVE-2026-1001", "Exploited since", "Wed 18 Feb 2026")
+		d.shows(d.get("lead", "/cves?exploited=yes&limit=1", 200), "CVE-2026-1001")
+		d.shows(d.get("lead", "/cves?q=login", 200), "CVE-2026-1001")
+		d.shows(d.get("viewer", "/cves?touching=yes", 200), "CVE-2026-1001")
+		page := d.get("lead", "/cves/cve-2026-1001", 200)
+		d.shows(page, "Agency Alpha", "Agency Bravo", "vpn.alpha.example:443", "www.shared.example:443", "Due", "assumed", "cisa-kev", "Open the draft", "Looked at and left out")
+		mine := d.get("viewer", "/cves/CVE-2026-1001", 200)
+		d.shows(mine, "vpn.alpha.example:443", "It touches you at")
+		d.lacks(mine, append(ofBravo, "draft")...)
+		d.get("viewer", "/cves/CVE-2026-9999", 404)
+		d.get("lead", "/cves?after=x", 422)
+		sameHashes(t, d.hashes(), before, "after looking")
+		d.post("viewer", "/cves/CVE-2026-1001/draft", nil, 404)
+	})
+}
