@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -59,10 +58,10 @@ var cveList = &list[store.VulnerabilityRow]{
 			}
 			return day(r.Since)
 		}},
-		{key: "cases", head: "Open cases", num: true, text: func(r store.VulnerabilityRow) string { return orNone(r.Cases) }, href: func(r store.VulnerabilityRow) string {
+		{key: "cases", head: "Open cases", num: true, text: func(r store.VulnerabilityRow) string { return number(r.Cases) }, href: func(r store.VulnerabilityRow) string {
 			return "/cases?weakness=" + url.QueryEscape(r.ID)
 		}},
-		{key: "findings", head: "Findings", num: true, text: func(r store.VulnerabilityRow) string { return orNone(r.Findings) }, href: func(r store.VulnerabilityRow) string {
+		{key: "findings", head: "Findings", num: true, text: func(r store.VulnerabilityRow) string { return number(r.Findings) }, href: func(r store.VulnerabilityRow) string {
 			return "/findings?weakness=" + url.QueryEscape(r.ID)
 		}},
 		{key: "cvss", head: "CVSS", num: true, text: func(r store.VulnerabilityRow) string { return r.Fields["cvss"] }},
@@ -79,13 +78,6 @@ var cveList = &list[store.VulnerabilityRow]{
 		}
 		return rows, cveCursor(next), nil
 	},
-}
-
-func orNone(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
 }
 
 func cvePath(id string) string { return "/cves/" + url.PathEscape(id) }

@@ -1340,7 +1340,7 @@ func evidenceBytes(check string, at time.Time, exposed, bytes string, words []st
 			return templ_7745c5c3_Err
 		}
 		if bytes != "" {
-			templ_7745c5c3_Err = proof(bytes, words).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = exactly(bytes, words).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

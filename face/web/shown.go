@@ -15,10 +15,9 @@ import (
 	"github.com/vedette-hub/vedette"
 )
 
-func casePath(id string) string        { return "/cases/" + url.PathEscape(id) }
-func findingPath(id string) string     { return "/findings/" + url.PathEscape(id) }
-func constituentPath(id string) string { return "/constituents/" + url.PathEscape(id) }
-func query1(s string) string           { return url.QueryEscape(s) }
+func casePath(id string) string    { return "/cases/" + url.PathEscape(id) }
+func findingPath(id string) string { return "/findings/" + url.PathEscape(id) }
+func query1(s string) string       { return url.QueryEscape(s) }
 
 func constituentName(id, name string) string { return cmp.Or(name, id) }
 
@@ -258,9 +257,9 @@ func proofWords(software string) []string {
 	return out
 }
 
-// proof shows evidence byte for byte, what proved it marked. It writes the
+// exactly shows evidence byte for byte, what proved it marked. It writes the
 // element itself: a template would put spaces between the parts.
-func proof(bytes string, words []string) templ.Component {
+func exactly(bytes string, words []string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		var b strings.Builder
 		b.WriteString("<pre>")
