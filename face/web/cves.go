@@ -108,7 +108,7 @@ type cveView struct {
 	Groups   []cveGroup
 	LeftOut  []leftOut
 	Alerts   []vedette.Publication
-	History  []moment
+	History  []milestone
 	Now      time.Time
 	Staff    bool
 	Places   int // that are there now
@@ -133,8 +133,8 @@ type leftOut struct {
 	More    int
 }
 
-// moment is one line of a history.
-type moment struct {
+// milestone is one line of a history.
+type milestone struct {
 	At    time.Time
 	Text  string
 	Href  string
@@ -331,11 +331,11 @@ func leftOuts(hs []vedette.JoinHost) (out []leftOut) {
 }
 
 // cveHistory is what happened to the vulnerability and to us, newest first.
-func cveHistory(c cveView) (out []moment) {
+func cveHistory(c cveView) (out []milestone) {
 	j := c.J
 	add := func(at time.Time, text, href, class string) {
 		if !at.IsZero() {
-			out = append(out, moment{at, text, href, class})
+			out = append(out, milestone{at, text, href, class})
 		}
 	}
 	add(j.Published, "Published", "", "")
@@ -355,7 +355,7 @@ func cveHistory(c cveView) (out []moment) {
 		add(a.Drafted, "Drafted by "+a.Author, publicationPath(a.ID), "")
 		add(a.Approved, "Approved as "+a.Number+" by "+a.Approver, publicationPath(a.ID), "me")
 	}
-	slices.SortStableFunc(out, func(a, b moment) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(out, func(a, b milestone) int { return b.At.Compare(a.At) })
 	return out
 }
 

@@ -2565,7 +2565,7 @@ func whyRuling(d vedette.Ruling, asserted, observed, start, deadline time.Time) 
 }
 
 // timeline is what happened, newest first.
-func timeline(id, heading string, ms []moment, now time.Time) templ.Component {
+func timeline(id, heading string, ms []milestone, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
