@@ -73,6 +73,11 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 		done; \
 	done
 
+.PHONY: browser
+browser: assets ## walk through the pages in Chromium, check them with axe, try injections (needs Chromium and npm)
+	VEDETTE_TEST_BROWSER="$${VEDETTE_TEST_BROWSER:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}" \
+		$(GO) test -count=1 -v -timeout 20m ./browser
+
 .PHONY: daemons
 daemons: ## survey 20 real daemons on loopback beside nmap -sV (installs Debian packages; needs root)
 	@daemons/install.sh && $(GO) run ./daemons || { r=$$?; test $$r = 3; }

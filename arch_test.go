@@ -75,6 +75,7 @@ var house = map[string]room{
 	"app":         {knows: everyone, tests: everyone},
 	"bench":       {knows: everyone, tests: everyone},
 	"daemons":     {knows: everyone, tests: everyone}, // real daemons, beside nmap
+	"browser":     {tests: everyone},                  // the pages in a real browser: tests alone
 	"cmd/vedette": {knows: []string{"app"}},
 }
 

@@ -35,6 +35,8 @@ require golang.org/x/crypto v0.58.0
 require (
 	github.com/ProtonMail/go-crypto v1.5.2
 	github.com/a-h/templ v0.3.977
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
 	github.com/smallstep/pkcs7 v0.2.3
 	golang.org/x/term v0.47.0
 )

@@ -2,7 +2,7 @@
 // closing line of every package and whatever a failed test wrote, counts, and
 // fails when a test failed or was skipped that could have run: one for
 // PostgreSQL where VEDETTE_TEST_PG is set, one on real data where
-// VEDETTE_TEST_DATA is.
+// VEDETTE_TEST_DATA is, one in a browser where VEDETTE_TEST_BROWSER is.
 package main
 
 import (
@@ -40,8 +40,9 @@ type summary struct {
 }
 
 var (
-	forPG   = regexp.MustCompile(`(?i)VEDETTE_TEST_PG|postgres|\bpgx?\b`)
-	forData = regexp.MustCompile(`(?i)VEDETTE_TEST_DATA|real.?data`)
+	forPG      = regexp.MustCompile(`(?i)VEDETTE_TEST_PG|postgres|\bpgx?\b`)
+	forData    = regexp.MustCompile(`(?i)VEDETTE_TEST_DATA|real.?data`)
+	forBrowser = regexp.MustCompile(`(?i)VEDETTE_TEST_BROWSER|make assets`)
 )
 
 func main() {
@@ -142,6 +143,9 @@ func (s *summary) print(w io.Writer) bool {
 		}
 		if os.Getenv("VEDETTE_TEST_DATA") != "" && forData.MatchString(text) {
 			wanted = append(wanted, fmt.Sprintf("%s %s wants real data, which is there: %s", k.pkg, k.test, why))
+		}
+		if os.Getenv("VEDETTE_TEST_BROWSER") != "" && forBrowser.MatchString(text) {
+			wanted = append(wanted, fmt.Sprintf("%s %s wants a browser, which is there: %s", k.pkg, k.test, why))
 		}
 	}
 	fmt.Fprintf(w, "\n%d packages with tests, %d tests passed, %d failed, %d skipped\n", s.tested, s.passed, len(s.failed), len(s.skipped))
