@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/policy"
 	"github.com/vedette-hub/vedette/store"
 )
@@ -166,6 +167,10 @@ func (r *run) dispatch(k *kong.Context) error {
 		return err
 	}
 	r.line = NewLine(r.store)
+	r.line.alerts = func() (config.Alerts, error) {
+		c, err := r.config()
+		return c.Alerts, err
+	}
 	return cmd.Run(r)
 }
 

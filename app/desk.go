@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -217,14 +218,23 @@ func (d *desk) Lint(ctx context.Context, id string) ([]vedette.Fault, error) {
 	for _, c := range cs {
 		others = append(others, c.ID, c.Name)
 	}
+	var covered map[string]*vedette.Decision
+	if p.Weakness != "" {
+		if covered, err = coveredAt(ctx, d.sc, p.Weakness); err != nil {
+			return nil, err
+		}
+	}
 	var out []vedette.Fault
 	for _, e := range es {
 		if e.State != vedette.PublicationDraft {
 			continue
 		}
-		a, err := editionOf(p, e, es)
+		a, err := editionOf(p, e, es, nil)
 		if err != nil {
 			return nil, err
+		}
+		if d := covered[e.Constituent]; d != nil {
+			out = append(out, vedette.Fault{Constituent: e.Constituent, Where: "decision", What: fmt.Sprintf("a decision covers every finding: %s, %s", d.Kind, d.Reason), Stop: true})
 		}
 		for _, f := range a.Check(others) {
 			out = append(out, vedette.Fault{Constituent: e.Constituent, Where: f.Where, What: f.What, Stop: f.Stop})
@@ -286,12 +296,13 @@ func (d *desk) Edition(ctx context.Context, w io.Writer, id, constituent string,
 	}
 	for _, e := range slices.Backward(es) {
 		if e.Constituent == constituent && (version == 0 || e.Version == version) {
-			a, err := editionOf(p, e, es)
+			var team *compose.Team
+			if t := d.conf.Team; t != (config.Team{}) {
+				team = &compose.Team{Name: t.Name, Contact: t.Contact}
+			}
+			a, err := editionOf(p, e, es, team)
 			if err != nil {
 				return err
-			}
-			if t := d.conf.Team; t != (config.Team{}) {
-				a.Team = &compose.Team{Name: t.Name, Contact: t.Contact}
 			}
 			return a.Write(w, compose.Form(form))
 		}

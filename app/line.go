@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/match"
 	"github.com/vedette-hub/vedette/product"
 	"github.com/vedette-hub/vedette/store"
@@ -19,6 +20,8 @@ type Line struct {
 	stages  []stage
 	index   *index
 	version store.NamesVersion
+	// alerts is what the operator decides about drafts; nil decides nothing.
+	alerts func() (config.Alerts, error)
 	// Progress is told of every batch, when set.
 	Progress func(stage string, rows int)
 }

@@ -72,7 +72,9 @@ func receiptOf(r store.Receipt) face.Receipt {
 
 // counter of a running hub.
 func (h *hub) counter(conf config.Config) *counter {
-	return &counter{h.store, h.sys, NewLine(h.store), conf, h.jobs, h.lab}
+	line := NewLine(h.store)
+	line.alerts = func() (config.Alerts, error) { return conf.Alerts, nil }
+	return &counter{h.store, h.sys, line, conf, h.jobs, h.lab}
 }
 
 // faces are all routes of the hub with what serves them; a demo adds its own.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/compose"
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/store"
 )
 
@@ -54,8 +56,7 @@ func (l *Line) alert(ctx context.Context, weakness, constituent string) (a compo
 		a.Actors = append(a.Actors, compose.Actor{Name: x.Name, Source: x.Source})
 	}
 	for _, h := range c.Hosts {
-		a.Hosts = append(a.Hosts, compose.Host{Asset: h.Asset, Port: h.Port, Proto: h.Proto, Software: h.Software, Verdict: h.Verdict, Presence: h.Presence,
-			Why: h.Reasons, Fixed: h.Fixed, Seen: h.LastSeen, Check: h.Check})
+		a.Hosts = append(a.Hosts, composeHost(h))
 	}
 	a.Mitigation = mitigation(j, c)
 	for i, ref := range j.References {
@@ -68,6 +69,11 @@ func (l *Line) alert(ctx context.Context, weakness, constituent string) (a compo
 	}
 	a.Rate()
 	return a, m, true, nil
+}
+
+func composeHost(h vedette.JoinHost) compose.Host {
+	return compose.Host{Asset: h.Asset, Port: h.Port, Proto: h.Proto, Software: h.Software, Verdict: h.Verdict, Presence: h.Presence,
+		Why: h.Reasons, Fixed: h.Fixed, Seen: h.LastSeen, Check: h.Check}
 }
 
 func decisionOf(c vedette.JoinConstituent) compose.Decision {
@@ -138,27 +144,57 @@ func (l *Line) draft(ctx context.Context, p vedette.Principal, weakness string, 
 
 const kindAlert = "alert"
 
-// draftFor is how new an exploitation has to be for a draft of its own: the
-// first load of a list of years floods nobody.
-const draftFor = 30 * 24 * time.Hour
+// window is how new an exploitation has to be for an alert of its own: the first
+// load of a list of years floods nobody.
+func (l *Line) window() (time.Duration, error) {
+	if l.alerts == nil {
+		return config.Alerts{}.Window(), nil
+	}
+	c, err := l.alerts()
+	return c.Window(), err
+}
 
-// drafts writes the alerts of newly exploited vulnerabilities whose cases opened.
+// author is who drafts for the line.
+var author = vedette.Principal{Name: vedette.LineAuthor, Roles: []vedette.Role{vedette.Lead, vedette.Analyst}}
+
+// drafts writes the alerts of newly exploited vulnerabilities whose cases
+// opened, and takes drafts back of which a decision covers every finding.
 func (l *Line) drafts(ctx context.Context) error {
 	if l.store == nil {
 		return nil
 	}
+	if _, err := l.sys.EndExpired(ctx); err != nil {
+		return err
+	}
 	for {
 		ids, keys, err := l.sys.Pending(ctx, store.StageDraft, 500)
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		found, err := l.sys.NewlyAsserted(ctx, keys, l.store.Now().Add(-draftFor).UnixMicro())
 		if err != nil {
 			return err
 		}
-		author := vedette.Principal{Name: vedette.LineAuthor, Roles: []vedette.Role{vedette.Lead, vedette.Analyst}}
+		if len(ids) == 0 {
+			return l.exposures(ctx)
+		}
+		window, err := l.window()
+		if err != nil {
+			return err
+		}
+		found, err := l.sys.NewlyAsserted(ctx, keys, l.store.Now().Add(-window).UnixMicro())
+		if err != nil {
+			return err
+		}
+		drafted, err := l.sys.Drafted(ctx, kindAlert, keys)
+		if err != nil {
+			return err
+		}
+		for weakness := range drafted {
+			found[weakness] = append(found[weakness], drafted[weakness]...)
+		}
+		sc, err := l.store.As(ctx, author)
+		if err != nil {
+			return err
+		}
 		for _, weakness := range sortedKeys(found) {
-			if _, _, err := l.draft(ctx, author, weakness, found[weakness]); err != nil && !errors.Is(err, vedette.ErrNotFound) {
+			if err := l.draftAgain(ctx, sc, weakness, found[weakness]); err != nil {
 				return err
 			}
 		}
@@ -168,14 +204,60 @@ func (l *Line) drafts(ctx context.Context) error {
 	}
 }
 
+// draftAgain drafts an alert for those whom no decision covers, and takes the
+// drafts of the others back.
+func (l *Line) draftAgain(ctx context.Context, sc *store.Scoped, weakness string, constituents []string) error {
+	covered, err := coveredAt(ctx, sc, weakness)
+	if err != nil {
+		return err
+	}
+	slices.Sort(constituents)
+	var whom, dropped []string
+	for _, c := range slices.Compact(constituents) {
+		if covered[c] != nil {
+			dropped = append(dropped, c)
+		} else {
+			whom = append(whom, c)
+		}
+	}
+	if err := l.sys.DropDrafts(ctx, kindAlert, weakness, dropped, "a decision covers every finding"); err != nil {
+		return err
+	}
+	if _, _, err := l.draft(ctx, author, weakness, whom); err != nil && !errors.Is(err, vedette.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// coveredAt are the decisions that cover the cases of a weakness, by constituent.
+func coveredAt(ctx context.Context, sc *store.Scoped, weakness string) (map[string]*vedette.Decision, error) {
+	out := map[string]*vedette.Decision{}
+	for f := (store.CaseFilter{Weakness: weakness, Covered: true, Limit: 500}); ; {
+		cs, next, err := sc.Cases(ctx, f)
+		if errors.Is(err, vedette.ErrNotFound) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cs {
+			out[c.Constituent] = c.Covered
+		}
+		if f.After = next; next == "" {
+			return out, nil
+		}
+	}
+}
+
 type publicationDraft struct {
-	CVE         string   `arg:"" name:"cve" help:"The exploited vulnerability."`
+	CVE         string   `arg:"" name:"cve" optional:"" help:"The exploited vulnerability."`
+	Exposure    bool     `help:"The known exploited exposure instead: all that is exploited and there, old and new, in one edition for each constituent."`
 	Constituent []string `help:"Only for this constituent; for all with an open case otherwise." placeholder:"ID"`
 }
 
 // Help is shown by --help.
 func (publicationDraft) Help() string {
-	return "Examples:\n  vedette publication draft CVE-2026-90417\n  vedette publication draft CVE-2026-90417 --constituent alpha\n\nThe line drafts by itself when a vulnerability that is exploited for less than 30 days is found at a constituent. An edition holds what its constituent may read, and nothing else."
+	return "Examples:\n  vedette publication draft CVE-2026-90417\n  vedette publication draft CVE-2026-90417 --constituent alpha\n  vedette publication draft --exposure\n\nThe line drafts by itself: an alert when a vulnerability that is exploited for less than 30 days is found at a constituent, and, once a day, the exposure of constituents where an older one is. An edition holds what its constituent may read, and nothing else."
 }
 
 // Run drafts.
@@ -184,7 +266,16 @@ func (c *publicationDraft) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	p, changed, err := d.draft(r.ctx, c.CVE, c.Constituent)
+	if c.Exposure == (c.CVE != "") {
+		return fmt.Errorf("%w: name a vulnerability, or --exposure", errUsage)
+	}
+	var p vedette.Publication
+	var changed bool
+	if c.Exposure {
+		p, changed, err = d.draftExposure(r.ctx, c.Constituent)
+	} else {
+		p, changed, err = d.draft(r.ctx, c.CVE, c.Constituent)
+	}
 	if err != nil {
 		return err
 	}
@@ -258,37 +349,53 @@ func (c *publicationShow) Run(r *run) error {
 	return d.Edition(r.ctx, r.out, c.ID, c.Constituent, c.Version, c.Form)
 }
 
+// edition is one of any kind, ready to be written.
+type edition interface {
+	Write(w io.Writer, form compose.Form) error
+	Check(others []string) []compose.Fault
+}
+
 // editionOf is a kept edition with what its publication knows now: the number,
-// the reason of a withdrawal, and the history out of the versions the reader sees.
-func editionOf(p vedette.Publication, e vedette.Edition, all []vedette.Edition) (a compose.Alert, err error) {
-	if err := json.Unmarshal(e.Body, &a); err != nil {
-		return a, err
-	}
-	a.Number, a.Version, a.Drafted = p.Number, strconv.Itoa(e.Version), e.Drafted
+// the reason of a withdrawal, and the history out of the versions the reader
+// sees; and with who publishes it, when given.
+func editionOf(p vedette.Publication, e vedette.Edition, all []vedette.Edition, team *compose.Team) (edition, error) {
+	number, withdrawn := p.Number, ""
 	switch e.State {
 	case vedette.PublicationDraft:
-		a.Number = ""
+		number = ""
 	case vedette.PublicationWithdrawn:
-		a.Withdrawn = p.Reason
+		withdrawn = p.Reason
 	}
-	var before *compose.Alert
+	if p.Kind == kindExposure {
+		x, history, err := revisions(e, all, compose.Exposure.Changes)
+		x.Number, x.Version, x.Drafted, x.Withdrawn, x.History, x.Team = number, strconv.Itoa(e.Version), e.Drafted, withdrawn, history, team
+		return x, err
+	}
+	a, history, err := revisions(e, all, compose.Alert.Changes)
+	a.Number, a.Version, a.Drafted, a.Withdrawn, a.History, a.Team = number, strconv.Itoa(e.Version), e.Drafted, withdrawn, history, team
+	return a, err
+}
+
+// revisions are an edition and what each of its versions changed, newest first.
+func revisions[T any](e vedette.Edition, all []vedette.Edition, changes func(now, before T) []string) (now T, out []compose.Revision, err error) {
+	var before T
 	for _, x := range all { // by version
 		if x.Constituent != e.Constituent || x.Version > e.Version {
 			continue
 		}
-		var b compose.Alert
-		if err := json.Unmarshal(x.Body, &b); err != nil {
-			return a, err
+		now = *new(T)
+		if err := json.Unmarshal(x.Body, &now); err != nil {
+			return now, nil, err
 		}
-		changes := []string{"first version"}
-		if before != nil {
-			changes = b.Changes(*before)
+		what := []string{"first version"}
+		if len(out) > 0 {
+			what = changes(now, before)
 		}
-		a.History = append(a.History, compose.Revision{Version: strconv.Itoa(x.Version), Date: x.Drafted, Changes: changes})
-		before = &b
+		out = append(out, compose.Revision{Version: strconv.Itoa(x.Version), Date: x.Drafted, Changes: what})
+		before = now
 	}
-	slices.Reverse(a.History)
-	return a, nil
+	slices.Reverse(out)
+	return now, out, nil
 }
 
 type publicationLint struct {

@@ -47,6 +47,7 @@ func (r *run) startHub(log *slog.Logger, queues map[string]int) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.line.alerts = func() (config.Alerts, error) { return conf.Alerts, nil }
 	h.post = newPostman(h.store, conf, h.lab)
 	if queues[queueFeed] > 0 {
 		h.fetchers = fetchers(conf, h.lab, h.store.Now)

@@ -104,6 +104,7 @@ var methods = map[string]reading{
 		a, _, err := sc.Cases(ctx, store.CaseFilter{Constituent: id, Closed: true, Covered: true, Limit: 1000})
 		return []any{a, err}
 	}, "", "alpha", "canaryb"),
+	"KnownExploited": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.KnownExploited(ctx, id)) }, "alpha", "canaryb", "nosuch"),
 	"CountCases": each(func(ctx context.Context, sc *store.Scoped, text string) []any {
 		n, more, err := sc.CountCases(ctx, store.CaseFilter{Text: text, Closed: true})
 		a, _, err2 := sc.Cases(ctx, store.CaseFilter{Text: text, Closed: true})

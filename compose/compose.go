@@ -126,13 +126,7 @@ type Fault struct {
 // Check looks for what must not go out: another constituent in the text, a
 // source below the gate, nothing to do, a marking above the reader.
 func (a Alert) Check(others []string) []Fault {
-	var out []Fault
-	text := strings.ToLower(a.sheet().Text)
-	for _, o := range others {
-		if o != "" && !strings.EqualFold(o, a.Constituent.ID) && !strings.EqualFold(o, a.Constituent.Name) && mentions(text, strings.ToLower(escape(o))) {
-			out = append(out, Fault{"text", fmt.Sprintf("names another constituent, %s", o), true})
-		}
-	}
+	out := names(a.sheet().Text, a.Constituent, others)
 	if len(a.Hosts) == 0 {
 		out = append(out, Fault{"hosts", "no host of the constituent is affected: there is nothing to tell", true})
 	}
@@ -143,6 +137,17 @@ func (a Alert) Check(others []string) []Fault {
 		return out
 	}
 	return append(out, Fault{"sources", "no source passes the gate (A1, A2, B1, B2)", false})
+}
+
+// names finds other constituents in the text of an edition.
+func names(text string, whose Constituent, others []string) (out []Fault) {
+	text = strings.ToLower(text)
+	for _, o := range others {
+		if o != "" && !strings.EqualFold(o, whose.ID) && !strings.EqualFold(o, whose.Name) && mentions(text, strings.ToLower(escape(o))) {
+			out = append(out, Fault{"text", fmt.Sprintf("names another constituent, %s", o), true})
+		}
+	}
+	return out
 }
 
 // mentions says whether a word stands in a text by itself.

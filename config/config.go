@@ -30,9 +30,23 @@ type Config struct {
 	Mail   Mail   `yaml:"mail" json:"mail" about:"how mails are sent"`
 	OIDC   []OIDC `yaml:"oidc" json:"oidc" about:"providers of identities that people sign in with"`
 	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
+	Alerts Alerts `yaml:"alerts" json:"alerts" about:"what the line drafts"`
 	Feeds  Feeds  `yaml:"feeds" json:"feeds" about:"what of this machine feeds may reach"`
 
 	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks)"`
+}
+
+// Alerts are what the line drafts by itself.
+type Alerts struct {
+	New Duration `yaml:"new" json:"new" about:"how long an exploitation is new, as 720h: a newer one gets an alert of its own, an older one goes into the known exploited exposure of its constituent; 720h (30 days) when empty"`
+}
+
+// Window is how long an exploitation is new.
+func (a Alerts) Window() time.Duration {
+	if a.New == 0 {
+		return 30 * 24 * time.Hour
+	}
+	return time.Duration(a.New)
 }
 
 // Team is who publishes.

@@ -183,10 +183,13 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		verb, why   string
 	}
 	moved := map[done][]string{}
-	var fresh []int64
+	var fresh, exposed []int64
 	now := us(t.Now())
 	for _, key := range keys {
 		x, c := cases[key], key>>caseShift
+		if x.keptSum != x.was {
+			exposed = append(exposed, c)
+		}
 		presence := x.caseSum.presence
 		var err error
 		switch {
@@ -215,6 +218,9 @@ func (t *tx) moveCases(keys []int64, cases map[int64]*settled) error {
 		}
 	}
 	if err := t.openCases(fresh, cases, now); err != nil {
+		return err
+	}
+	if err := t.todo(StageExposure, false, distinctKeys(exposed)...); err != nil {
 		return err
 	}
 	for _, key := range fresh {

@@ -145,6 +145,13 @@ func (sc *Scoped) changeDecision(ctx context.Context, act policy.Act, id, reason
 		if d, _, err = find(t); err != nil {
 			return err
 		}
+		var object int64
+		if _, err := one(t, "select object_k from decisions where k = ?", []any{k}, &object); err != nil {
+			return err
+		}
+		if err := t.redraft([]int64{object}); err != nil {
+			return err
+		}
 		e := sc.did(string(act), id, nil)
 		e.Constituent, e.Reason = d.Constituent, reason
 		return t.event(e)

@@ -196,8 +196,10 @@ func (t *tx) notified(o Owed, now time.Time) error {
 	return t.startReminders(o.Edition, now)
 }
 
-// ofDelivery is the case that a delivery tells of.
-const ofDelivery = "constituent_k = (select e.constituent_k from deliveries d join editions e on e.k = d.edition_k where d.k = ?) and object_k = (select p.object_k from deliveries d join editions e on e.k = d.edition_k join publications p on p.k = e.publication_k where d.k = ?)"
+// ofDelivery is the case that a delivery tells of, or, of the exposure of a
+// constituent (which is about no weakness in particular), all that were open then
+// and are of what somebody exploits.
+const ofDelivery = "constituent_k = (select e.constituent_k from deliveries d join editions e on e.k = d.edition_k where d.k = ?) and exists (select 1 from deliveries d join editions e on e.k = d.edition_k join publications p on p.k = e.publication_k where d.k = ? and (p.object_k = cases.object_k or p.object_k = 0 and cases.opened_at <= e.drafted_at and cases.object_k in (select x.object_k from exploited x where " + stands + ")))"
 
 // HookGone keeps that a webhook said it is gone (410, RFC 9110 §15.5.11): until
 // its address changes, or a person has something delivered to it again.

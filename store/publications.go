@@ -9,16 +9,19 @@ import (
 )
 
 // SaveDraft keeps a draft of a publication with its editions: a draft of the
-// same vulnerability that nobody approved yet is replaced, an approved one gets
+// same vulnerability ("" for a kind that is about none in particular) that nobody approved yet is replaced, an approved one gets
 // a next version. It returns the publication, and false when nothing differs
 // from what is kept.
 func (sc *Scoped) SaveDraft(ctx context.Context, kind, weakness string, editions []vedette.Edition) (p vedette.Publication, changed bool, err error) {
 	if err := sc.may("publication draft"); err != nil {
 		return p, false, err
 	}
-	object, canonical, err := sc.object(ctx, weakness)
-	if err != nil {
-		return p, false, err
+	var object int64
+	canonical := ""
+	if weakness != "" {
+		if object, canonical, err = sc.object(ctx, weakness); err != nil {
+			return p, false, err
+		}
 	}
 	err = sc.s.update(ctx, func(t *tx) error {
 		changed, err = t.saveDraft(kind, canonical, object, sc.p.Name, editions)
@@ -127,10 +130,10 @@ func (sc *Scoped) seenEdition() string {
 	return where
 }
 
-const publicationColumns = `p.k, p.id, p.kind, o.id, p.number, p.version, p.state, p.author, p.drafted_at, p.approver, coalesce(p.approved_at, 0), p.reason`
+const publicationColumns = `p.k, p.id, p.kind, coalesce(o.id, ''), p.number, p.version, p.state, p.author, p.drafted_at, p.approver, coalesce(p.approved_at, 0), p.reason`
 
 func (sc *Scoped) publications(q querier, where string, args []any, limit int) (out []vedette.Publication, keys []int64, err error) {
-	err = q.each("select "+publicationColumns+", (select count(*) from editions e where e.publication_k = p.k and "+sc.seenEdition()+") from publications p join objects o on o.k = p.object_k where exists (select 1 from editions e where e.publication_k = p.k and "+
+	err = q.each("select "+publicationColumns+", (select count(*) from editions e where e.publication_k = p.k and "+sc.seenEdition()+") from publications p left join objects o on o.k = p.object_k where exists (select 1 from editions e where e.publication_k = p.k and "+
 		sc.seenEdition()+")"+where+" order by p.drafted_at desc, p.k desc limit ?", append(args, limit), func(scan func(...any) error) error {
 		var p vedette.Publication
 		var k, drafted, approved int64

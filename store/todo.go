@@ -21,6 +21,7 @@ var (
 	StageSeal          = Stage{6, "seal"}          // events to chain
 	StageCase          = Stage{7, "case"}          // the findings of a weakness at a constituent changed
 	StageDraft         = Stage{8, "draft"}         // a case of a newly exploited vulnerability opened
+	StageExposure      = Stage{9, "exposure"}      // the cases of a constituent changed
 )
 
 func (t *tx) todo(s Stage, urgent bool, keys ...int64) error {
