@@ -191,7 +191,7 @@ func editionText(ctx context.Context, sc *store.Scoped, o store.Owed) (string, e
 	if i < 0 {
 		return "", vedette.NotFound("version %d of %s for %s", o.Version, o.Number, o.Constituent)
 	}
-	a, err := editionOf(p, es[i], es)
+	a, err := editionOf(p, es[i], es, nil)
 	if err != nil {
 		return "", err
 	}
