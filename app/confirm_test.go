@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/store"
 )
 
 // TestANewExploitationIsConfirmed: the places that a newly exploited CVE hits
@@ -25,7 +26,7 @@ func TestANewExploitationIsConfirmed(t *testing.T) {
 		if err := w.hub.confirm(ctx); err != nil {
 			t.Fatal(err)
 		}
-		ss, err := w.run(vedette.Local()).sc.Surveys(ctx, "", 10)
+		ss, _, err := w.run(vedette.Local()).sc.Surveys(ctx, store.SurveyFilter{Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,12 +7,14 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/compose"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/face"
 	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/policy"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
 )
@@ -153,12 +155,10 @@ func (d *desk) mayLook(ctx context.Context) error {
 
 // Survey implements face.Desk.
 func (d *desk) Survey(ctx context.Context, constituent string, class vedette.CheckClass) (s vedette.Survey, err error) {
-	ports := cmp.Or(d.conf.Survey.Ports, survey.DefaultPorts)
-	in, err := planInput(ctx, d.sc, d.store.System(), constituent, class, ports)
+	plan, err := d.plan(ctx, constituent, class)
 	if err != nil {
 		return s, err
 	}
-	plan := survey.Make(in)
 	if len(plan.Parts) == 0 {
 		return s, vedette.Refused("the scope of %s authorises nothing to look at", constituent)
 	}
@@ -167,6 +167,58 @@ func (d *desk) Survey(ctx context.Context, constituent string, class vedette.Che
 	}
 	return d.sc.AddSurvey(ctx, vedette.Survey{Constituent: constituent, Kind: vedette.FullSurvey}, plan.Parts,
 		map[string]string{"class": string(class), "names": strconv.Itoa(plan.Names), "addresses": strconv.Itoa(plan.Addresses)})
+}
+
+func (d *desk) plan(ctx context.Context, constituent string, class vedette.CheckClass) (survey.Plan, error) {
+	if class != vedette.Passive && class != vedette.Active {
+		return survey.Plan{}, vedette.Invalid("%q: a survey is passive or active", class)
+	}
+	in, err := planInput(ctx, d.sc, d.store.System(), constituent, class, cmp.Or(d.conf.Survey.Ports, survey.DefaultPorts))
+	if err != nil {
+		return survey.Plan{}, err
+	}
+	return survey.Make(in), nil
+}
+
+// Plan implements face.Desk.
+func (d *desk) Plan(ctx context.Context, constituent string, class vedette.CheckClass) (face.Plan, error) {
+	p, err := d.plan(ctx, constituent, class)
+	out := face.Plan{Names: p.Names, Addresses: p.Addresses, Parts: len(p.Parts)}
+	for _, l := range p.Left {
+		out.Left = append(out.Left, face.Left{What: l.What, Why: l.Why})
+	}
+	return out, err
+}
+
+// SetSchedule implements face.Desk: a person began the first survey, so what
+// authorises the others was shown to somebody.
+func (d *desk) SetSchedule(ctx context.Context, s vedette.Schedule) error {
+	if s.Every != 0 && s.Every < time.Hour {
+		return vedette.Invalid("every %s: it is at least 1h", s.Every)
+	}
+	if s.Class != vedette.Passive && s.Class != vedette.Active {
+		return vedette.Invalid("%q: a survey is passive or active", s.Class)
+	}
+	if s.Hours != "" {
+		if _, _, err := parseHours(s.Hours); err != nil {
+			return vedette.Invalid("hours: %w", err)
+		}
+	}
+	if _, err := d.sc.Constituent(ctx, s.Constituent); err != nil {
+		return err
+	}
+	before, err := d.sc.Surveyed(ctx, s.Constituent)
+	if err != nil {
+		return err
+	}
+	if !before && s.Every > 0 {
+		return vedette.Refused("run the first survey of %s by hand: it shows what authorises it", s.Constituent)
+	}
+	s.Next = d.store.Now().Add(s.Every)
+	if err := d.sc.SetSchedule(ctx, s); err != nil {
+		return err
+	}
+	return d.Drain(ctx)
 }
 
 // Draft implements face.Desk.
@@ -311,10 +363,13 @@ func (d *desk) Edition(ctx context.Context, w io.Writer, id, constituent string,
 }
 
 // Jobs implements face.Desk.
-func (d *desk) Jobs(ctx context.Context, state string, below int64, limit int) ([]vedette.Job, error) {
-	f := job.Filter{Before: below, Limit: limit}
-	if state != "" {
-		f.States = []job.State{job.State(state)}
+func (d *desk) Jobs(ctx context.Context, asked face.JobFilter) ([]vedette.Job, error) {
+	if !policy.May(d.sc.Principal(), "job list") {
+		return nil, vedette.Refused("%s may not see jobs", d.sc.Principal().Name)
+	}
+	f := job.Filter{Kind: asked.Kind, Before: asked.Below, Limit: asked.Limit}
+	if asked.State != "" {
+		f.States = []job.State{job.State(asked.State)}
 	}
 	if d.jobs == nil {
 		return nil, nil
@@ -344,6 +399,9 @@ func (d *desk) CancelJob(ctx context.Context, id int64) error {
 func (d *desk) changeJob(ctx context.Context, verb string, id int64, change func(*job.Jobs, context.Context, int64) error) error {
 	if d.jobs == nil {
 		return vedette.NotFound("job %d", id)
+	}
+	if !policy.May(d.sc.Principal(), policy.Act(verb)) {
+		return vedette.Refused("%s may not %s", d.sc.Principal().Name, verb)
 	}
 	if err := change(d.jobs, ctx, id); err != nil {
 		return err

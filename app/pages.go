@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/vedette-hub/vedette/face"
 	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/probe"
+	"github.com/vedette-hub/vedette/safe"
 	"github.com/vedette-hub/vedette/store"
 )
 
@@ -44,6 +47,18 @@ func (c *counter) Token(ctx context.Context, secret string) (vedette.Principal, 
 
 // Lab implements face.Hub.
 func (c *counter) Lab() bool { return c.lab }
+
+// About implements face.Hub.
+func (c *counter) About() face.About {
+	s := c.conf.Survey
+	pace := safe.Pace{Connects: s.Connects, Requests: s.Requests, PerNetwork: s.PerNetwork, Constituent: s.PerConstituent}.Within(c.lab)
+	a := face.About{Team: c.conf.Team.Name, Contact: c.conf.Team.Contact, Scanner: s.Contact, Addresses: s.Addresses, Agent: agent(s.Contact), Base: c.conf.Mail.Base,
+		Pace: fmt.Sprintf("at most %g connections and %g web requests a second to one address, %g connections a second to one network (/24 or /48), %g to all of one organisation", pace.Connects, pace.Requests, pace.PerNetwork, pace.Constituent)}
+	for _, k := range probe.All {
+		a.Checks = append(a.Checks, face.Check{Name: k.Name, What: k.About, Class: k.Class})
+	}
+	return a
+}
 
 // Ready implements face.Hub.
 func (c *counter) Ready(ctx context.Context) error {

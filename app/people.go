@@ -160,13 +160,16 @@ func (c *tokenRevoke) Run(r *run) error {
 }
 
 type auditList struct {
-	Below int64 `help:"Go on below this event." placeholder:"ID"`
-	Limit int   `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
+	Principal string `help:"Only of whoever did it." placeholder:"NAME"`
+	Verb      string `help:"Only of what was done, as 'user add'." placeholder:"VERB"`
+	Subject   string `help:"Only of what it was done to." placeholder:"SUBJECT"`
+	Below     int64  `help:"Go on below this event." placeholder:"ID"`
+	Limit     int    `help:"How many, at most; ${default} otherwise." default:"50" placeholder:"N"`
 }
 
 // Run lists events, newest first.
 func (c *auditList) Run(r *run) error {
-	es, err := r.sc.Events(r.ctx, c.Below, max(1, min(c.Limit, 10_000)))
+	es, err := r.sc.Events(r.ctx, store.EventFilter{Principal: c.Principal, Verb: c.Verb, Subject: c.Subject, Below: c.Below, Limit: max(1, min(c.Limit, 10_000))})
 	if err != nil {
 		return err
 	}

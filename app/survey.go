@@ -341,7 +341,7 @@ type surveyList struct {
 
 // Run lists surveys.
 func (c *surveyList) Run(r *run) error {
-	ss, err := r.sc.Surveys(r.ctx, c.Constituent, max(1, min(c.Limit, 10_000)))
+	ss, _, err := r.sc.Surveys(r.ctx, store.SurveyFilter{Constituent: c.Constituent, Limit: max(1, min(c.Limit, 10_000))})
 	if err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (surveyDiff) Help() string {
 func (c *surveyDiff) Run(r *run) error {
 	since := c.Since
 	if since.IsZero() {
-		ss, err := r.sc.Surveys(r.ctx, c.Constituent, 1)
+		ss, _, err := r.sc.Surveys(r.ctx, store.SurveyFilter{Constituent: c.Constituent, Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -555,28 +555,11 @@ func (scheduleSet) Help() string {
 
 // Run keeps the schedule.
 func (c *scheduleSet) Run(r *run) error {
-	if c.Every != 0 && c.Every < time.Hour {
-		return fmt.Errorf("%w: --every is at least 1h", errUsage)
-	}
-	if c.Hours != "" {
-		if _, _, err := parseHours(c.Hours); err != nil {
-			return fmt.Errorf("%w: %w", errUsage, err)
-		}
-	}
-	if _, err := r.sc.Constituent(r.ctx, c.Constituent); err != nil {
-		return err
-	}
-	before, err := r.sc.Surveyed(r.ctx, c.Constituent)
+	d, err := r.desk()
 	if err != nil {
 		return err
 	}
-	if !before && c.Every > 0 {
-		return vedette.Refused("run the first survey of %s by hand: it shows what authorises it", c.Constituent)
-	}
-	if err := r.sc.SetSchedule(r.ctx, vedette.Schedule{Constituent: c.Constituent, Class: vedette.CheckClass(c.Class), Every: c.Every, Hours: c.Hours, Next: r.store.Now().Add(c.Every)}); err != nil {
-		return err
-	}
-	return r.drain()
+	return d.SetSchedule(r.ctx, vedette.Schedule{Constituent: c.Constituent, Class: vedette.CheckClass(c.Class), Every: c.Every, Hours: c.Hours})
 }
 
 type scheduleList struct{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/job"
+	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
 
@@ -130,7 +131,7 @@ func soakStep(calls, n int) int {
 func (lw *labWorld) surveys() []vedette.Survey {
 	lw.t.Helper()
 	r := lw.run(vedette.Local())
-	ss, err := r.sc.Surveys(r.ctx, "", 1000)
+	ss, _, err := r.sc.Surveys(r.ctx, store.SurveyFilter{Limit: 1000})
 	if err != nil {
 		lw.t.Fatal(err)
 	}

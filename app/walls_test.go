@@ -30,7 +30,9 @@ var methods = map[string]reading{
 	"Constituent":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Constituent(ctx, id)) }, "alpha", "canaryb", "nosuch", "", "%", "alpha' or 1=1 --"),
 	"Overviews":      each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Overviews(ctx, id)) }, "", "alpha", "canaryb", "nosuch"),
 	"ExposureCounts": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.ExposureCounts(ctx, id)) }, "alpha", "canaryb", "nosuch"),
-	"Events":         func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Events(ctx, 0, 1000)) },
+	"Events": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return append(all(sc.Events(ctx, store.EventFilter{Limit: 1000})), append(all(sc.Events(ctx, store.EventFilter{Constituent: "canaryb"})), all(sc.Events(ctx, store.EventFilter{Principal: "canaryb.user"}))...)...)
+	},
 	"Findings":       findings((*store.Scoped).Findings),
 	"FindingsInFull": findings((*store.Scoped).FindingsInFull),
 	"Finding": func(ctx context.Context, sc *store.Scoped, x targets) (out []any) {
@@ -79,8 +81,20 @@ var methods = map[string]reading{
 	"Neighbours": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Neighbours(ctx, id, 100)) }, wallsIDs...),
 	"Ranges":     each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Ranges(ctx, id)) }, wallsIDs...),
 	"EPSS":       each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.EPSS(ctx, id)) }, wallsIDs...),
-	"Surveys":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveys(ctx, id, 100)) }, "", "alpha", "canaryb"),
-	"Surveyed":   each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveyed(ctx, id)) }, "alpha", "canaryb"),
+	"Surveys": each(func(ctx context.Context, sc *store.Scoped, id string) (out []any) {
+		for _, f := range []store.SurveyFilter{{Constituent: id, Limit: 100}, {Constituent: id, State: vedette.SurveyRunning}, {Constituent: id, Kind: vedette.FullSurvey, Limit: 1}} {
+			for more := true; more; more = f.After != "" {
+				ss, next, err := sc.Surveys(ctx, f)
+				out, f.After = append(out, ss, next, err), next
+			}
+		}
+		return out
+	}, "", "alpha", "canaryb"),
+	"Parts": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, func(ctx context.Context, id string) ([]store.PartView, error) { return sc.Parts(ctx, id, 100) }, append(slices.Clone(x.surveys), "S-0000000000"))
+	},
+	"Stopped":  nil,
+	"Surveyed": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Surveyed(ctx, id)) }, "alpha", "canaryb"),
 	"Survey": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Survey, append(slices.Clone(x.surveys), "S-0000000000"))
 	},
@@ -414,6 +428,7 @@ func concerning(ctx context.Context, sc *store.Scoped) map[string]concern {
 		"ApplyFeeds":          {"feed apply", func() error { return sc.ApplyFeeds(ctx, []vedette.Feed{{Name: "evil"}}, nil) }},
 		"EnableFeed":          {"feed enable", func() error { return sc.EnableFeed(ctx, "cisa-kev", true) }},
 		"EnableFeed, disable": {"feed disable", func() error { return sc.EnableFeed(ctx, "cisa-kev", false) }},
+		"Stopped":             {"survey stop", func() error { _, err := sc.Stopped(ctx); return err }},
 		"StopSurvey":          {"survey stop", func() error { return sc.StopSurvey(ctx, "", "r") }},
 		"ResumeSurveys":       {"survey resume", func() error { return sc.ResumeSurveys(ctx, "r") }},
 		"GrantWorker":         {"migrate", func() error { return sc.GrantWorker(ctx, "evil", nil) }},

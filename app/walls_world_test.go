@@ -357,7 +357,7 @@ func (w *world) targets() targets {
 	for _, p := range ps {
 		x.publications = append(x.publications, p.ID)
 	}
-	ss, err := sc.Surveys(context.Background(), "", 100)
+	ss, _, err := sc.Surveys(context.Background(), store.SurveyFilter{Limit: 100})
 	if err != nil || len(ss) == 0 {
 		w.t.Fatal(ss, err)
 	}

@@ -90,6 +90,7 @@ type Feeds struct {
 // Survey is how constituents are looked at.
 type Survey struct {
 	Contact        string   `yaml:"contact" json:"contact" about:"mail address or URL in the User-Agent of surveys and feeds, for whoever asks who we are; no survey outside of a lab without it"`
+	Addresses      []string `yaml:"addresses" json:"addresses" about:"addresses and networks that surveys come from, as the page for whoever is looked at says them"`
 	Resolvers      []string `yaml:"resolvers" json:"resolvers" about:"recursive resolvers as address:port; those of /etc/resolv.conf when empty"`
 	Ports          string   `yaml:"ports" json:"ports" about:"what is scanned, as tcp:22,80,8000-8100 udp:53; a list of usual ports when empty"`
 	Connects       float64  `yaml:"connects" json:"connects" about:"connects a second to one address: 5, or fewer"`
@@ -168,6 +169,11 @@ func (c Config) check() error {
 		}
 		if strings.ContainsAny(s.Contact, "\r\n()") {
 			return vedette.Invalid("survey.contact: %q does not fit into a header", s.Contact)
+		}
+	}
+	for i, a := range s.Addresses {
+		if _, ok := (vedette.ScopeEntry{CIDR: a}).Prefix(); !ok {
+			return vedette.Invalid("survey.addresses[%d]: %q is no address or network", i, a)
 		}
 	}
 	for i, r := range s.Resolvers {

@@ -33,6 +33,10 @@ type Desk interface {
 	Retest(ctx context.Context, findings []string) ([]vedette.Survey, error)
 	// Survey looks at a whole constituent inside its scope.
 	Survey(ctx context.Context, constituent string, class vedette.CheckClass) (vedette.Survey, error)
+	// Plan is what Survey would look at, and what it would leave out.
+	Plan(ctx context.Context, constituent string, class vedette.CheckClass) (Plan, error)
+	// SetSchedule keeps how often a constituent is surveyed; Every 0 ends that.
+	SetSchedule(ctx context.Context, s vedette.Schedule) error
 	// Draft writes the alert of an exploited vulnerability; for all with an open case when none is named.
 	Draft(ctx context.Context, cve string, constituents []string) (vedette.Publication, error)
 	// Lint checks the drafts of a publication.
@@ -45,8 +49,8 @@ type Desk interface {
 	Withdraw(ctx context.Context, publication, reason string) error
 	// Edition writes the edition of a constituent; version 0 is the last.
 	Edition(ctx context.Context, w io.Writer, publication, constituent string, version int, form string) error
-	// Jobs are the jobs of the hub, newest first, behind an id.
-	Jobs(ctx context.Context, state string, below int64, limit int) ([]vedette.Job, error)
+	// Jobs are the jobs of the hub, newest first.
+	Jobs(ctx context.Context, f JobFilter) ([]vedette.Job, error)
 	// RetryJob lets a job run again, CancelJob ends it.
 	RetryJob(ctx context.Context, id int64) error
 	CancelJob(ctx context.Context, id int64) error
@@ -59,6 +63,40 @@ type Outcome struct {
 	Done    int      `json:"done"`
 	Refused []string `json:"refused,omitempty"` // one line each, with the reason
 	Undo    int64    `json:"undo,omitempty"`    // the event that Undo takes back, 0 when there is none
+}
+
+// JobFilter narrows a list of jobs; its zero value is all.
+type JobFilter struct {
+	State, Kind string
+	Below       int64 // only older ones than this job
+	Limit       int   // 0 is 100
+}
+
+// Plan is what a survey would do.
+type Plan struct {
+	Names, Addresses, Parts int
+	Left                    []Left
+}
+
+// Left is what a survey would leave out, and why.
+type Left struct{ What, Why string }
+
+// About is what the hub says of itself to everybody.
+type About struct {
+	Team, Contact string   // who publishes, and where questions go; "" when nobody said
+	Scanner       string   // whom those we look at ask: a mail address or a URL
+	Addresses     []string // that surveys come from, as the operator says them
+	Agent         string   // User-Agent of surveys
+	Pace          string   // how fast surveys are at most, in words
+	Checks        []Check
+	// Base is the address of the pages, "https://hub.example"; "" when nobody said.
+	Base string
+}
+
+// Check is what one check of surveys does, and how far it goes.
+type Check struct {
+	Name, What string
+	Class      vedette.CheckClass
 }
 
 // Receipt is what the link of a mail shows.
@@ -75,6 +113,8 @@ type Hub interface {
 	Token(ctx context.Context, secret string) (vedette.Principal, error)
 	// Lab says that the store is one of a lab: every page says so.
 	Lab() bool
+	// About is what everybody may know of the hub.
+	About() About
 	// Receipt and Acknowledge are for the holder of a link in a mail.
 	Receipt(ctx context.Context, link string) (Receipt, error)
 	Acknowledge(ctx context.Context, link string) (Receipt, error)

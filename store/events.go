@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -142,18 +143,31 @@ func (sc *Scoped) VerifyAudit(ctx context.Context) (sealedEvents int, fault *Aud
 	return sealedEvents, fault, err
 }
 
-// Events are the newest events the principal may read, below a key (0: from the newest).
-func (sc *Scoped) Events(ctx context.Context, below int64, limit int) ([]vedette.Event, error) {
-	if below <= 0 {
-		below = 1<<63 - 1
+// EventFilter narrows the record; its zero value is all of it.
+type EventFilter struct {
+	Principal, Verb, Subject, Constituent string
+	Below                                 int64 // only older ones than this event
+	Limit                                 int   // 0 is 50
+}
+
+// Events are the newest events that the principal may read.
+func (sc *Scoped) Events(ctx context.Context, f EventFilter) ([]vedette.Event, error) {
+	if f.Below <= 0 {
+		f.Below = 1<<63 - 1
 	}
-	q, args := "select "+eventColumns+" where events.k < ?", []any{below}
+	q, args := "select "+eventColumns+" where events.k < ?", []any{f.Below}
 	if !policy.AllAudit(sc.p) { // who is bound to constituents reads his own acts, whatever his role
 		q += " and events.principal = ?"
 		args = append(args, sc.p.Name)
 	}
+	for _, c := range []struct{ column, value string }{{"events.principal", f.Principal}, {"events.verb", f.Verb}, {"events.subject", f.Subject}, {"constituents.id", f.Constituent}} {
+		if c.value != "" {
+			q += " and " + c.column + " = ?"
+			args = append(args, c.value)
+		}
+	}
 	var out []vedette.Event
-	err := sc.s.each(ctx, q+" order by events.k desc limit ?", append(args, limit), func(scan func(...any) error) error {
+	err := sc.s.each(ctx, q+" order by events.k desc limit ?", append(args, cmp.Or(f.Limit, 50)), func(scan func(...any) error) error {
 		e, _, _, err := scanEvent(scan)
 		out = append(out, e)
 		return err

@@ -105,7 +105,7 @@ func (d *door) code(secret []byte) string { return credential.Code(secret, d.now
 // record is the text of all events.
 func (d *door) record() string {
 	d.t.Helper()
-	es, err := d.sc.Events(context.Background(), 0, 1000)
+	es, err := d.sc.Events(context.Background(), store.EventFilter{Limit: 1000})
 	d.ok(err)
 	var b strings.Builder
 	for _, e := range es {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -121,19 +122,50 @@ func scanSurvey(scan func(...any) error) (s vedette.Survey, k int64, err error) 
 	return s, k, err
 }
 
-// Surveys lists surveys within the wall, newest first; constituent "" is all.
-func (sc *Scoped) Surveys(ctx context.Context, constituent string, limit int) ([]vedette.Survey, error) {
+// SurveyFilter narrows a list of surveys; its zero value is all.
+type SurveyFilter struct {
+	Constituent string
+	Kind        vedette.SurveyKind
+	State       vedette.SurveyState // SurveyRunning is whatever has not ended
+	After       string              // the last of the page before
+	Limit       int                 // 0 is 50
+}
+
+// Surveys lists surveys within the wall, newest first; next goes on, "" ends.
+func (sc *Scoped) Surveys(ctx context.Context, f SurveyFilter) (out []vedette.Survey, next string, err error) {
+	limit := cmp.Or(f.Limit, 50)
 	where, args := sc.own("s.constituent_k")+" and "+sc.seen("s.mark_k"), []any{}
-	if constituent != "" {
-		where, args = where+" and c.id = ?", append(args, constituent)
+	and := func(cond string, arg any) { where, args = where+" and "+cond, append(args, arg) }
+	if f.Constituent != "" {
+		and("c.id = ?", f.Constituent)
 	}
-	var out []vedette.Survey
-	err := sc.reader(ctx).each("select "+surveyColumns+" where "+where+" order by s.k desc limit ?", append(args, limit), func(scan func(...any) error) error {
+	if f.Kind != "" {
+		and("s.kind = ?", string(f.Kind))
+	}
+	switch f.State {
+	case "":
+	case vedette.SurveyRunning:
+		where += " and s.ended_at is null"
+	default:
+		and("s.state = ?", string(f.State))
+	}
+	if f.After != "" {
+		k, _, err := sc.surveyKey(sc.reader(ctx), f.After)
+		if err != nil {
+			return nil, "", err
+		}
+		and("s.k < ?", k)
+	}
+	err = sc.reader(ctx).each("select "+surveyColumns+" where "+where+" order by s.k desc limit ?", append(args, limit+1), func(scan func(...any) error) error {
 		s, _, err := scanSurvey(scan)
 		out = append(out, s)
 		return err
 	})
-	return out, err
+	if len(out) > limit {
+		out = out[:limit]
+		next = out[limit-1].ID
+	}
+	return out, next, err
 }
 
 // Surveyed says whether a person ever began a survey of a constituent: then what
@@ -187,6 +219,39 @@ func (sc *Scoped) Survey(ctx context.Context, id string) (v SurveyView, err erro
 		return err
 	})
 	return v, err
+}
+
+// PartView is what became of one part of a survey.
+type PartView struct {
+	vedette.Part
+	State  vedette.SurveyState `json:"state"`
+	Ended  time.Time           `json:"ended,omitzero"`
+	Worker string              `json:"worker,omitempty"`
+	Note   string              `json:"note,omitempty"` // why it failed or stopped
+	Looks  int                 `json:"looks"`
+	Sent   int                 `json:"sent"`
+}
+
+// Parts are parts of a survey: those that went wrong first, then those that
+// ended last, then those that wait.
+func (sc *Scoped) Parts(ctx context.Context, survey string, limit int) ([]PartView, error) {
+	k, _, err := sc.surveyKey(sc.reader(ctx), survey)
+	if err != nil {
+		return nil, err
+	}
+	var out []PartView
+	err = sc.reader(ctx).each("select body, state, coalesce(ended_at, 0), worker, note, looks, sent from parts where survey_k = ? order by case state when 'failed' then 0 when 'stopped' then 1 else 2 end, coalesce(ended_at, 0) desc, n limit ?", []any{k, limit}, func(scan func(...any) error) error {
+		var p PartView
+		var body string
+		var ended int64
+		if err := scan(&body, &p.State, &ended, &p.Worker, &p.Note, &p.Looks, &p.Sent); err != nil {
+			return err
+		}
+		p.Ended = at(ended)
+		out = append(out, p)
+		return json.Unmarshal([]byte(body), &out[len(out)-1].Part)
+	})
+	return out, err
 }
 
 // surveyKey finds a survey within the wall.
@@ -268,6 +333,28 @@ func (sc *Scoped) ResumeSurveys(ctx context.Context, reason string) error {
 		e.Reason = reason
 		return t.event(e)
 	})
+}
+
+// Stop is that nothing may be surveyed: who said so, when and why.
+type Stop struct {
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Stopped is the stop of all surveys that is in force, nil when there is none.
+func (sc *Scoped) Stopped(ctx context.Context) (*Stop, error) {
+	if err := sc.may("survey stop"); err != nil {
+		return nil, err
+	}
+	var s Stop
+	var when int64
+	found, err := one(sc.reader(ctx), "select principal, at, reason from stops where survey_k = 0 and lifted_at is null order by k limit 1", nil, &s.By, &when, &s.Reason)
+	if err != nil || !found {
+		return nil, err
+	}
+	s.At = at(when)
+	return &s, nil
 }
 
 // OptOuts are what owners asked us not to touch.
