@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vedette-hub/vedette"
@@ -216,6 +217,29 @@ func (d *desk) SetSchedule(ctx context.Context, s vedette.Schedule) error {
 	}
 	s.Next = d.store.Now().Add(s.Every)
 	if err := d.sc.SetSchedule(ctx, s); err != nil {
+		return err
+	}
+	return d.Drain(ctx)
+}
+
+// OptOut implements face.Desk.
+func (d *desk) OptOut(ctx context.Context, o vedette.OptOut) error {
+	if strings.TrimSpace(o.Reason) == "" { // without one the store would take the opt-out away
+		return vedette.Invalid("the reason says who asked, and why")
+	}
+	if _, ok := (vedette.ScopeEntry{CIDR: o.What}).Prefix(); !ok {
+		a, err := vedette.ParseAsset(o.What)
+		if err != nil {
+			return vedette.Invalid("%q is no address, network or name", o.What)
+		}
+		o.What = a.ID
+	}
+	if o.Until != "" {
+		if _, err := time.Parse(time.DateOnly, o.Until); err != nil {
+			return vedette.Invalid("until %q is not YYYY-MM-DD", o.Until)
+		}
+	}
+	if err := d.sc.SetOptOut(ctx, o); err != nil {
 		return err
 	}
 	return d.Drain(ctx)

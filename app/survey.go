@@ -493,25 +493,11 @@ func (optoutAdd) Help() string {
 
 // Run keeps the opt-out.
 func (c *optoutAdd) Run(r *run) error {
-	if strings.TrimSpace(c.Reason) == "" { // without one the store would take the opt-out away
-		return fmt.Errorf("%w: --reason says who asked, and why", errUsage)
-	}
-	if _, ok := (vedette.ScopeEntry{CIDR: c.What}).Prefix(); !ok {
-		a, err := vedette.ParseAsset(c.What)
-		if err != nil {
-			return fmt.Errorf("%w: %q is no address, network or name", errUsage, c.What)
-		}
-		c.What = a.ID
-	}
-	if c.Until != "" {
-		if _, err := time.Parse(time.DateOnly, c.Until); err != nil {
-			return fmt.Errorf("%w: --until %q is not YYYY-MM-DD", errUsage, c.Until)
-		}
-	}
-	if err := r.sc.SetOptOut(r.ctx, vedette.OptOut{What: c.What, Until: c.Until, Reason: c.Reason}); err != nil {
+	d, err := r.desk()
+	if err != nil {
 		return err
 	}
-	return r.drain()
+	return d.OptOut(r.ctx, vedette.OptOut{What: c.What, Until: c.Until, Reason: c.Reason})
 }
 
 type optoutList struct{}

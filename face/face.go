@@ -37,6 +37,8 @@ type Desk interface {
 	Plan(ctx context.Context, constituent string, class vedette.CheckClass) (Plan, error)
 	// SetSchedule keeps how often a constituent is surveyed; Every 0 ends that.
 	SetSchedule(ctx context.Context, s vedette.Schedule) error
+	// OptOut keeps something from being touched, whatever a scope says.
+	OptOut(ctx context.Context, o vedette.OptOut) error
 	// Draft writes the alert of an exploited vulnerability; for all with an open case when none is named.
 	Draft(ctx context.Context, cve string, constituents []string) (vedette.Publication, error)
 	// Lint checks the drafts of a publication.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -38,6 +39,8 @@ type list[T any] struct {
 	live    func([]T) bool
 	views   []savedView // named filters, as tabs
 	actions func(*face.Request) templ.Component
+	above   func(*face.Request) (templ.Component, error) // before the list; nil for nothing
+	nav     string                                       // where the list stands in the navigation, when not under its own path
 }
 
 // column is one column of a list. The first is the name and the link.
@@ -172,7 +175,7 @@ func (l *list[T]) show(p *Pages, r *face.Request) error {
 	}
 	now := p.hub.Now()
 	t := l.table(r, rows, q, next, now)
-	v := view{Title: l.title, At: l.path}
+	v := view{Title: l.title, At: cmp.Or(l.nav, l.path)}
 	if l.so != nil {
 		v.So = l.so(rows, q, next != "")
 	}
@@ -182,7 +185,17 @@ func (l *list[T]) show(p *Pages, r *face.Request) error {
 	if l.actions != nil {
 		v.Actions = l.actions(r)
 	}
-	return p.page(r, v, listPage(t))
+	content := listPage(t)
+	if l.above != nil {
+		above, err := l.above(r)
+		if err != nil {
+			return err
+		}
+		if above != nil {
+			content = templ.Join(above, content)
+		}
+	}
+	return p.page(r, v, content)
 }
 
 // doBulk does an act on the chosen rows and goes back to where it was asked.

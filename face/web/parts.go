@@ -90,6 +90,10 @@ func deliveryClass(s vedette.DeliveryState) string {
 	return map[vedette.DeliveryState]string{vedette.DeliveryQueued: "sq", vedette.DeliverySent: "sd st-done", vedette.DeliveryFailed: "sx st-bad", vedette.DeliveryAcknowledged: "s5 st-done"}[s]
 }
 
+func surveyClass(s vedette.SurveyState) string {
+	return map[vedette.SurveyState]string{vedette.SurveyWaiting: "s0 st-work", vedette.SurveyRunning: "s2 st-work", vedette.SurveyDone: "s5 st-done", vedette.SurveyStopped: "s7", vedette.SurveyFailed: "sx st-bad"}[s]
+}
+
 func levelClass(l string) string { return "sev-" + strings.ToLower(l) }
 
 // rulingClass and rulingText: 3DF is red and solid, the rest is calmer (DESIGN, decision).

@@ -29,6 +29,7 @@ func (p *Pages) Routes() []face.Route {
 		{Method: get, Path: "/assets/{id}", Act: "asset show", Serve: p.asset},
 	},
 		p.alertRoutes(),
+		p.surveyRoutes(),
 		caseList.routes(p),
 		findingList.routes(p),
 		assetList.routes(p),
