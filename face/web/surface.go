@@ -51,7 +51,7 @@ func sinceOf(ctx context.Context, d face.Desk, text, constituent string, now tim
 		return now.AddDate(0, 0, -7), nil
 	}
 	if text == "survey" {
-		ss, err := d.Rows().Surveys(ctx, constituent, 1)
+		ss, _, err := d.Rows().Surveys(ctx, store.SurveyFilter{Constituent: constituent, Limit: 1})
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -143,7 +143,7 @@ type surveyView struct {
 const (
 	partsShown   = 50
 	changesShown = 8
-	changesRead  = 1000
+	changesRead  = 200
 )
 
 // survey is the page of one survey.
@@ -160,10 +160,11 @@ func (p *Pages) survey(r *face.Request) error {
 	if x.Scope, err = rows.Constituent(ctx, s.Constituent); err != nil {
 		return err
 	}
-	if x.Changes, err = rows.Changes(ctx, s.Constituent, s.Asked, changesRead); err != nil {
+	var more string
+	if x.Changes, more, err = rows.Changes(ctx, store.ChangeFilter{Constituent: s.Constituent, Since: s.Asked, Limit: changesRead}); err != nil {
 		return err
 	}
-	x.More = len(x.Changes) == changesRead
+	x.More = more != ""
 	if !s.Ended.IsZero() { // what came after is not of this survey
 		x.Changes = slices.DeleteFunc(x.Changes, func(c store.Changed) bool { return c.At.After(s.Ended) })
 	}
