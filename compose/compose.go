@@ -126,7 +126,7 @@ type Fault struct {
 // Check looks for what must not go out: another constituent in the text, a
 // source below the gate, nothing to do, a marking above the reader.
 func (a Alert) Check(others []string) []Fault {
-	out := names(a.sheet().Text, a.Constituent, others)
+	out := names(a.sheet().Text, a.Constituent, a.Hosts, others)
 	if len(a.Hosts) == 0 {
 		out = append(out, Fault{"hosts", "no host of the constituent is affected: there is nothing to tell", true})
 	}
@@ -140,8 +140,13 @@ func (a Alert) Check(others []string) []Fault {
 }
 
 // names finds other constituents in the text of an edition.
-func names(text string, whose Constituent, others []string) (out []Fault) {
+func names(text string, whose Constituent, hosts []Host, others []string) (out []Fault) {
 	text = strings.ToLower(text)
+	for _, h := range hosts { // its own host may stand below another's domain
+		if h.Asset != "" {
+			text = strings.ReplaceAll(text, strings.ToLower(escape(h.Asset)), " ")
+		}
+	}
 	for _, o := range others {
 		if o != "" && !strings.EqualFold(o, whose.ID) && !strings.EqualFold(o, whose.Name) && mentions(text, strings.ToLower(escape(o))) {
 			out = append(out, Fault{"text", fmt.Sprintf("names another constituent, %s", o), true})

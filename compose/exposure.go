@@ -155,7 +155,11 @@ func (x Exposure) Changes(before Exposure) (out []string) {
 // Check looks for what must not go out: another constituent in the text, and
 // an edition that tells of nothing.
 func (x Exposure) Check(others []string) []Fault {
-	out := names(x.sheet().Text, x.Constituent, others)
+	var hosts []Host
+	for _, w := range x.Weaknesses {
+		hosts = append(hosts, w.Hosts...)
+	}
+	out := names(x.sheet().Text, x.Constituent, hosts, others)
 	if len(x.Weaknesses) == 0 {
 		out = append(out, Fault{"weaknesses", "nothing exploited is there: there is nothing to tell", true})
 	}
