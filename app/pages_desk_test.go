@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -148,4 +149,60 @@ func TestPageOfTheSurface(t *testing.T) {
 			t.Errorf("page by page there are %d changes: %+v", len(all), all)
 		}
 	})
+}
+
+// TestToday: the first page of everybody, and on it nothing but his own.
+func TestToday(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		r.clock = time.Date(2026, 3, 3, 9, 0, 0, 0, time.UTC)
+		r.all([]look{
+			{"lead", "/", 200, "Finish 2 editions|CVE-2026-1001|Deadline over at alpha, bravo|2 overdue|href=\"/cases?due=1d\"|opened 2 cases", ""},
+			{"viewer", "/", 200, "touches you|CVE-2026-1001|Your organisation|Deadline over at alpha", "bravo|editions not out|192.0.2.70"},
+			{"auditor", "/", 200, "What happened|opened 2 cases", "CVE-2026-1001|alpha.example"},
+			{"admin", "/", 200, "feeds late or broken|What you look after", "CVE-2026-1001|alpha.example|Deadlines"},
+			{"lead", "/cases?due=1d", 200, "2 cases shown", ""},
+			{"lead", "/cases?due=now&assignee=nobody", 200, "2 cases shown", ""},
+			{"lead", "/cases?assignee=lead", 200, "No case matches", ""},
+			{"lead", "/cases?due=soon", 422, "days ahead", ""},
+		})
+		ctx := context.Background()
+		ps, err := r.run(lea).sc.Publications(ctx, "", 10)
+		if err != nil || len(ps) != 1 {
+			t.Fatalf("%+v, %v", ps, err)
+		}
+		r.do(&publicationApprove{ID: ps[0].ID, Series: "TA"})
+		r.all([]look{{"lead", "/", 200, "Approved, and not sent to anybody|Send 2 editions", "Finish 2 editions"}})
+	})
+}
+
+// TestTodayAsksNoMoreForMore: the statements of Today do not grow with what
+// there is.
+func TestTodayAsksNoMoreForMore(t *testing.T) {
+	r := readWorld(t, t.TempDir())
+	asked := func() (n int) {
+		r.hook = func(op, q string) error {
+			if op == "query" {
+				n++
+			}
+			return nil
+		}
+		defer func() { r.hook = nil }()
+		if got := visit(r.pages, http.MethodGet, "/", r.bearer["lead"]); got.Code != 200 {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+		return n
+	}
+	asked()
+	before := asked()
+	var more []string
+	for i := range 30 {
+		id := fmt.Sprintf("CVE-2026-2%03d", i)
+		r.importText(id+".json", worldCVE(id, "2026-02-02T00:00:00Z", "9.1.4"))
+		more = append(more, id)
+	}
+	r.importText("more.json", worldKEV("2026-02-27T00:00:00Z", append(more, "CVE-2026-1001")...))
+	if after := asked(); before < 10 || after > before+5 {
+		t.Errorf("Today asks %d statements of one vulnerability and %d of 31", before, after)
+	}
 }

@@ -25,7 +25,20 @@ type reading func(ctx context.Context, sc *store.Scoped, x targets) []any
 // methods is every exported method of store.Scoped: a new one has to be here.
 // nil are those that write or concern the whole store; refused tests them.
 var methods = map[string]reading{
-	"Principal":      nil,
+	"Principal": nil,
+	"Now":       nil,
+	"CaseCounts": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
+		return append(all(sc.CaseCounts(ctx, store.CaseFilter{Constituent: id})), all(sc.CaseCounts(ctx, store.CaseFilter{Constituent: id, Closed: true, Covered: true}))...)
+	}, "", "alpha", "canaryb", "nosuch"),
+	"Touched": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
+		a, n, err := sc.Touched(ctx, id, 100)
+		return []any{a, n, err}
+	}, "", "alpha", "canaryb", "nosuch"),
+	"Told": each(func(ctx context.Context, sc *store.Scoped, id string) []any {
+		return append(all(sc.Told(ctx, id, nil, 100)), all(sc.Told(ctx, id, []string{"CVE-2026-1001", "CVE-2026-6666"}, 100))...)
+	}, "", "alpha", "canaryb", "nosuch"),
+	"Waiting":        func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Waiting(ctx, 100)) },
+	"RunningSurveys": func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.RunningSurveys(ctx, 100)) },
 	"Constituents":   func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Constituents(ctx)) },
 	"Constituent":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Constituent(ctx, id)) }, "alpha", "canaryb", "nosuch", "", "%", "alpha' or 1=1 --"),
 	"Overviews":      each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Overviews(ctx, id)) }, "", "alpha", "canaryb", "nosuch"),

@@ -26,8 +26,9 @@ var caseStates = func() (out []string) {
 var caseList = &list[vedette.Case]{
 	act: "case list", path: "/cases", title: "Cases", one: "case",
 	empty: "No case is open. A case opens when an exploited vulnerability, or what a check reports, is found at a constituent.",
-	views: []savedView{{"Open", ""}, {"To check", "check=yes"}, {"Reported fixed", "state=reported+fixed"}, {"Closed too", "closed=yes"}},
+	views: []savedView{{"Open", ""}, {"Due in 24 hours", "due=1d"}, {"Overdue", "due=now"}, {"Nobody's", "assignee=nobody"}, {"To check", "check=yes"}, {"Reported fixed", "state=reported+fixed"}, {"Closed too", "closed=yes"}},
 	filters: []filter{{key: "constituent", label: "constituent"}, {key: "weakness", label: "weakness"}, {key: "state", label: "state", values: caseStates},
+		{key: "due", label: "due before, as 2026-12-01, 1d or now"}, {key: "assignee", label: "assignee, or nobody"}, {key: "q", label: "words, or a host"}, {key: "product", label: "product"},
 		{key: "closed", label: "closed too", flag: true}, {key: "check", label: "to check", flag: true}, {key: "covered", label: "covered by a decision too", flag: true}},
 	id: func(c vedette.Case) string { return c.ID },
 	class: func(c vedette.Case, _ time.Time) string {
@@ -62,12 +63,40 @@ var caseList = &list[vedette.Case]{
 		{key: "assignee", head: "Assignee", text: func(c vedette.Case) string { return c.Assignee }},
 	},
 	rows: func(ctx context.Context, d face.Desk, q query) ([]vedette.Case, string, error) {
-		return d.Cases(ctx, store.CaseFilter{Constituent: q.get("constituent"), Weakness: q.get("weakness"), State: vedette.CaseState(q.get("state")), Closed: q.on("closed"), ToCheck: q.on("check"), Covered: q.on("covered"), After: q.after, Limit: q.limit})
+		f := store.CaseFilter{Constituent: q.get("constituent"), Weakness: q.get("weakness"), State: vedette.CaseState(q.get("state")), Text: q.get("q"), Product: q.get("product"),
+			Closed: q.on("closed"), ToCheck: q.on("check"), Covered: q.on("covered"), After: q.after, Limit: q.limit}
+		if who := q.get("assignee"); who != "" {
+			if who == "nobody" {
+				who = ""
+			}
+			f.Assignee = &who
+		}
+		var err error
+		if f.Due, err = dueBefore(q.get("due"), d.Rows().Now()); err != nil {
+			return nil, "", err
+		}
+		return d.Cases(ctx, f)
 	},
 	bulk: []bulk{
 		{key: "state", text: "Set state", hot: "e", act: "case set", form: stateForm, do: setCases},
 		{key: "assign", text: "Assign", hot: "a", act: "case set", form: assignForm, do: setCases},
 	},
+}
+
+// dueBefore reads until when something is due: a day, days ahead, or now for
+// what is overdue; nothing is no limit.
+func dueBefore(text string, now time.Time) (time.Time, error) {
+	if text == "" || text == "now" {
+		return map[bool]time.Time{true: now}[text == "now"], nil
+	}
+	if n, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil && n > 0 && n <= 36500 {
+		return now.AddDate(0, 0, n), nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return t, vedette.Invalid("due %q: a day as 2026-12-01, days ahead as 1d, or now", text)
+	}
+	return t, nil
 }
 
 // caseTitle is what a case is about, in words when somebody has some.

@@ -26,6 +26,7 @@ func (p *Pages) Routes() []face.Route {
 		{Method: post, Path: vedette.LinkPath + "{token}", Act: "sign in", Serve: p.redeem},
 		{Method: post, Path: "/logout", Act: "sign in", Serve: p.signOut},
 		{Method: post, Path: "/undo", Act: "case undo", Serve: p.undo},
+		{Method: get, Path: "/{$}", Act: "today", Serve: p.todayPage},
 		{Method: get, Path: "/assets/{id}", Act: "asset show", Serve: p.asset},
 	},
 		p.alertRoutes(),
@@ -34,6 +35,6 @@ func (p *Pages) Routes() []face.Route {
 		findingList.routes(p),
 		assetList.routes(p),
 		constituentList.routes(p),
-		p.surface().routes(p),
+		surfaceList.routes(p),
 	)
 }

@@ -13,35 +13,32 @@ import (
 	"github.com/vedette-hub/vedette/store"
 )
 
-// surface is what changed on what constituents expose. It is made with the
-// pages, because its times are those of the hub's clock.
-func (p *Pages) surface() *list[store.Changed] {
-	return &list[store.Changed]{
-		act: "survey diff", path: "/surface", title: "Surface", one: "change",
-		empty: "Nothing appeared, changed or vanished in the last 7 days. A survey, or an import of a scan, says what does.",
-		views: []savedView{{"Last 7 days", ""}, {"Last 24 hours", "since=1d"}, {"Last 30 days", "since=30d"}, {"Since the last survey began", "since=survey"}, {"Appeared", "what=appeared"}, {"Vanished", "what=vanished"}},
-		filters: []filter{{key: "constituent", label: "constituent"}, {key: "since", label: "since, as 2026-11-01, 30d or survey"},
-			{key: "what", label: "what", values: []string{"appeared", "changed", "vanished"}}},
-		so: func(rows []store.Changed, q query, more bool) string { return surfaceSo(rows, q.get("since"), more) },
-		id: func(c store.Changed) string {
-			return strings.Join([]string{c.Constituent, c.Asset, strconv.Itoa(c.Port), c.Proto, c.Check, c.Item}, " ")
-		},
-		columns: []column[store.Changed]{
-			{key: "asset", head: "Asset", text: func(c store.Changed) string { return place(c.Asset, c.Port) }, sub: func(c store.Changed) string { return strings.TrimSpace(c.Check + " " + itemText(c.Item)) }, href: func(c store.Changed) string { return assetPagePath(c.Asset) }},
-			{key: "what", head: "Change", text: func(c store.Changed) string { return c.What }, cell: func(c store.Changed, _ time.Time) templ.Component { return changed(c.What) }},
-			{key: "constituent", head: "Constituent", text: func(c store.Changed) string { return c.Constituent }, href: func(c store.Changed) string { return constituentPath(c.Constituent) }},
-			{key: "before", head: "Before", full: true, text: func(c store.Changed) string { return factText(c.Before) }, cell: func(c store.Changed, _ time.Time) templ.Component { return factShown(c.Before) }},
-			{key: "after", head: "Now", full: true, text: func(c store.Changed) string { return factText(c.After) }, cell: func(c store.Changed, _ time.Time) templ.Component { return factShown(c.After) }},
-			{key: "at", head: "When", text: func(c store.Changed) string { return stamp(c.At) }, cell: func(c store.Changed, _ time.Time) templ.Component { return moment(c.At) }},
-		},
-		rows: func(ctx context.Context, d face.Desk, q query) ([]store.Changed, string, error) {
-			since, err := sinceOf(ctx, d, q.get("since"), q.get("constituent"), p.hub.Now())
-			if err != nil {
-				return nil, "", err
-			}
-			return d.Rows().Changes(ctx, store.ChangeFilter{Constituent: q.get("constituent"), Since: since, What: q.get("what"), After: q.after, Limit: q.limit})
-		},
-	}
+// surfaceList is what changed on what constituents expose.
+var surfaceList = &list[store.Changed]{
+	act: "survey diff", path: "/surface", title: "Surface", one: "change",
+	empty: "Nothing appeared, changed or vanished in the last 7 days. A survey, or an import of a scan, says what does.",
+	views: []savedView{{"Last 7 days", ""}, {"Last 24 hours", "since=1d"}, {"Last 30 days", "since=30d"}, {"Since the last survey began", "since=survey"}, {"Appeared", "what=appeared"}, {"Vanished", "what=vanished"}},
+	filters: []filter{{key: "constituent", label: "constituent"}, {key: "since", label: "since, as 2026-11-01, 30d or survey"},
+		{key: "what", label: "what", values: []string{"appeared", "changed", "vanished"}}},
+	so: func(rows []store.Changed, q query, more bool) string { return surfaceSo(rows, q.get("since"), more) },
+	id: func(c store.Changed) string {
+		return strings.Join([]string{c.Constituent, c.Asset, strconv.Itoa(c.Port), c.Proto, c.Check, c.Item}, " ")
+	},
+	columns: []column[store.Changed]{
+		{key: "asset", head: "Asset", text: func(c store.Changed) string { return place(c.Asset, c.Port) }, sub: func(c store.Changed) string { return strings.TrimSpace(c.Check + " " + itemText(c.Item)) }, href: func(c store.Changed) string { return assetPagePath(c.Asset) }},
+		{key: "what", head: "Change", text: func(c store.Changed) string { return c.What }, cell: func(c store.Changed, _ time.Time) templ.Component { return changed(c.What) }},
+		{key: "constituent", head: "Constituent", text: func(c store.Changed) string { return c.Constituent }, href: func(c store.Changed) string { return constituentPath(c.Constituent) }},
+		{key: "before", head: "Before", full: true, text: func(c store.Changed) string { return factText(c.Before) }, cell: func(c store.Changed, _ time.Time) templ.Component { return factShown(c.Before) }},
+		{key: "after", head: "Now", full: true, text: func(c store.Changed) string { return factText(c.After) }, cell: func(c store.Changed, _ time.Time) templ.Component { return factShown(c.After) }},
+		{key: "at", head: "When", text: func(c store.Changed) string { return stamp(c.At) }, cell: func(c store.Changed, _ time.Time) templ.Component { return moment(c.At) }},
+	},
+	rows: func(ctx context.Context, d face.Desk, q query) ([]store.Changed, string, error) {
+		since, err := sinceOf(ctx, d, q.get("since"), q.get("constituent"), d.Rows().Now())
+		if err != nil {
+			return nil, "", err
+		}
+		return d.Rows().Changes(ctx, store.ChangeFilter{Constituent: q.get("constituent"), Since: since, What: q.get("what"), After: q.after, Limit: q.limit})
+	},
 }
 
 // sinceOf reads a time to compare with: a day, a number of days, or before the

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -82,6 +83,7 @@ type view struct {
 	Actions, Meta  templ.Component
 	Marking        string // of all that the page shows, "" when nothing carries one
 	Live           bool   // the page fetches itself again while work goes on
+	Every          int    // seconds between two fetches of a live page; 0 is 2
 
 	// what the shell fills in
 	P     vedette.Principal
@@ -184,7 +186,16 @@ func live(v view) templ.Attributes {
 	if !v.Live {
 		return nil
 	}
-	return templ.Attributes{"hx-get": v.Here, "hx-trigger": "every 2s", "hx-select": "#live", "hx-target": "#live", "hx-swap": "outerMorph", "data-live": true}
+	return templ.Attributes{"hx-get": v.Here, "hx-trigger": fmt.Sprintf("every %ds", cmp.Or(v.Every, 2)), "hx-select": "#live", "hx-target": "#live", "hx-swap": "outerMorph", "data-live": true}
+}
+
+// refresh is after how many seconds a live page is loaded again where nothing
+// is scripted, 0 for never: whoever reads is not to lose his place too often.
+func refresh(v view) int {
+	if !v.Live {
+		return 0
+	}
+	return max(5, 6*v.Every)
 }
 
 // theme is what the reader chose; "" follows the system.
