@@ -2,13 +2,17 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/config"
+	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/store/storetest"
 )
@@ -132,4 +136,80 @@ func TestPagesOfSchedules(t *testing.T) {
 	if len(ss)+len(os) != 0 || err != nil || oerr != nil || len(es) != 1 || eerr != nil {
 		t.Errorf("left: %v %v %v, %v %v %v", ss, os, es, err, oerr, eerr)
 	}
+}
+
+// TestPagesOfJobs: what was given up is tried again with one button.
+func TestPagesOfJobs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		ctx := context.Background()
+		g := r.run(vedette.Local())
+		if g.Data = place; store.IsURL(place) {
+			g.DB = place
+		}
+		if jc := g.jobConfig(); jc.URL != "" {
+			if err := job.Migrate(ctx, jc.URL, jc.Schema); err != nil {
+				t.Fatal(err)
+			}
+		}
+		js, err := g.openJobs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = js.Stop(ctx) })
+		h := &hub{store: r.store, sys: r.store.System(), line: NewLine(r.store), log: slog.New(slog.DiscardHandler), jobs: js}
+		if r.pages, err = h.faces(config.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		added, err := js.Add(ctx, job.New{Kind: kindPart, Args: partArgs{Part: 7}}, job.New{Kind: kindFeed, Args: feedArgs{Host: "feeds.example"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := strconv.FormatInt(added[0].ID, 10)
+		r.all([]look{
+			{"lead", "/jobs", 200, "Part of a survey|part 7|Fetch of feeds|host feeds.example|2 waiting|/jobs/bulk/retry|/jobs/bulk/cancel", "Retry all"},
+			{"lead", "/jobs?kind=part&limit=1", 200, "part 7", "feeds.example"},
+			{"lead", "/jobs?limit=1", 200, "after=", ""},
+			{"lead", "/jobs?after=x", 422, "", ""},
+			{"lead", "/jobs?state=nosuch", 422, "one of available", ""},
+			{"admin", "/jobs", 200, "part 7", ""},
+			{"viewer", "/jobs", 404, "not for you", "part 7"},
+			{"auditor", "/jobs", 404, "not for you", "part 7"},
+		})
+		if got := r.post("viewer", "/jobs/bulk/cancel", url.Values{"id": {part}}); got.Code != 404 {
+			t.Errorf("a viewer cancels: %d", got.Code)
+		}
+		if got := r.post("lead", "/jobs/bulk/cancel", url.Values{"id": {part, "999999"}}); got.Code != 303 {
+			t.Errorf("cancel: %d %s", got.Code, got.Body)
+		}
+		r.all([]look{{"lead", "/jobs?state=cancelled", 200, "part 7", "feeds.example"}, {"lead", "/audit?verb=job+cancel", 200, "Job cancel|" + part, "Import"}})
+		if got := r.post("lead", "/jobs/bulk/retry", url.Values{"all": {"yes"}, "next": {"/jobs?state=cancelled"}}); got.Code != 303 {
+			t.Errorf("retry: %d %s", got.Code, got.Body)
+		}
+		r.all([]look{{"lead", "/jobs?state=available", 200, "part 7|feeds.example", ""}})
+	})
+}
+
+// TestPagesOfEvents: all for lead and auditor, one's own for the others.
+func TestPagesOfEvents(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		a := r.asked("alpha")
+		if got := r.post("lead", "/surveys/"+a+"/stop", nil); got.Code != 303 {
+			t.Fatal(got.Code)
+		}
+		r.all([]look{
+			{"lead", "/audit", 200, "Survey stop|/surveys/" + a + "|by hand|Constituent apply|Verify the chain|lead by token lead", ""},
+			{"auditor", "/audit?subject=" + a, 200, "Survey stop|Survey run", "Constituent apply"},
+			{"auditor", "/audit?principal=lead&verb=Survey+stop", 200, "Survey stop", "Survey run"},
+			{"auditor", "/audit?constituent=alpha&limit=1", 200, "Survey stop|after=", "Survey run"},
+			{"auditor", "/audit?subject=nosuch", 200, "No event matches", ""},
+			{"viewer", "/audit", 200, "your own acts", "Survey stop|alpha.example|Verify the chain|/users"},
+			{"viewer", "/audit?principal=lead", 200, "No event matches", "Survey stop"},
+			{"viewer", "/audit/verify", 404, "not for you", ""},
+			{"admin", "/audit", 200, "your own acts|Verify the chain", "Survey stop"},
+			{"admin", "/audit/verify", 200, "the chain holds", ""},
+			{"auditor", "/audit/verify", 200, "the chain holds", ""},
+		})
+	})
 }

@@ -31,6 +31,8 @@ func (p *Pages) Routes() []face.Route {
 	},
 		p.alertRoutes(),
 		p.surveyRoutes(),
+		jobList.routes(p),
+		p.auditRoutes(),
 		caseList.routes(p),
 		findingList.routes(p),
 		assetList.routes(p),
