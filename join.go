@@ -37,6 +37,7 @@ type JoinSource struct {
 	Closed      time.Time `json:"closed,omitzero"`
 	Reliability string    `json:"reliability,omitempty"`
 	Marking     string    `json:"marking"`
+	Mark        Marking   `json:"-"`
 }
 
 // JoinActor is who uses the vulnerability, and who says so.

@@ -362,13 +362,21 @@ func (d *desk) Withdraw(ctx context.Context, id, reason string) error {
 
 // Edition implements face.Desk.
 func (d *desk) Edition(ctx context.Context, w io.Writer, id, constituent string, version int, form string) error {
-	p, err := d.sc.Publication(ctx, id)
+	_, _, a, err := d.edition(ctx, id, constituent, version)
 	if err != nil {
 		return err
 	}
+	return a.Write(w, compose.Form(form))
+}
+
+// edition is the edition of a constituent, as it was kept and as it is read now.
+func (d *desk) edition(ctx context.Context, id, constituent string, version int) (p vedette.Publication, e vedette.Edition, a edition, err error) {
+	if p, err = d.sc.Publication(ctx, id); err != nil {
+		return p, e, a, err
+	}
 	es, err := d.sc.Editions(ctx, p.ID)
 	if err != nil {
-		return err
+		return p, e, a, err
 	}
 	for _, e := range slices.Backward(es) {
 		if e.Constituent == constituent && (version == 0 || e.Version == version) {
@@ -377,13 +385,10 @@ func (d *desk) Edition(ctx context.Context, w io.Writer, id, constituent string,
 				team = &compose.Team{Name: t.Name, Contact: t.Contact}
 			}
 			a, err := editionOf(p, e, es, team)
-			if err != nil {
-				return err
-			}
-			return a.Write(w, compose.Form(form))
+			return p, e, a, err
 		}
 	}
-	return vedette.NotFound("edition of %s for %s", id, constituent)
+	return p, e, a, vedette.NotFound("edition of %s for %s", id, constituent)
 }
 
 // Jobs implements face.Desk.

@@ -59,7 +59,7 @@ func gatherSaid(j *vedette.Join, sts []store.Stated) (marking vedette.Marking) {
 			marking = s.Claim.Marking
 		}
 		marking = marking.Join(s.Claim.Marking)
-		js := vedette.JoinSource{Name: s.Source.Name, Since: s.Claim.From, Closed: s.Claim.Closed, Reliability: s.Source.Reliability, Marking: s.Claim.Marking.String(), Says: "names it"}
+		js := vedette.JoinSource{Name: s.Source.Name, Since: s.Claim.From, Closed: s.Claim.Closed, Reliability: s.Source.Reliability, Marking: s.Claim.Marking.String(), Mark: s.Claim.Marking, Says: "names it"}
 		if v := s.Statement.Vulnerability; v != nil {
 			v := *v
 			js.Says = saying(v)

@@ -136,3 +136,64 @@ func TestPagesOfVulnerabilities(t *testing.T) {
 		d.post("viewer", "/cves/CVE-2026-1001/draft", nil, 404)
 	})
 }
+
+// TestPagesOfPublications: from the draft to the answer of the constituent, with
+// the buttons of the pages alone.
+func TestPagesOfPublications(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		d := alertDesks(t, place)
+		d.do(&constituentApply{File: d.file("c.yaml", strings.Replace(worldConstituency, "    countries: [BE]\n", "    countries: [BE]\n    contacts: [{role: POC, name: Alpha POC, email: poc@alpha.example}]\n", 1))})
+		ps, err := d.run(vedette.Local()).sc.Publications(context.Background(), "", 10)
+		if err != nil || len(ps) != 1 {
+			t.Fatalf("%+v, %v", ps, err)
+		}
+		id := "/publications/" + ps[0].ID
+		before := d.hashes()
+		d.shows(d.get("lead", "/publications", 200), "Draft, CVE-2026-1001", "Examplesoft Access Gateway Code Execution", "1 publication with drafts")
+		draft := d.get("lead", id, 200)
+		d.shows(draft, "Approve and send 1 message", "poc@alpha.example", "No contact is known at Agency Bravo", "Marking budget", "As its reader sees it", "<h3>What to do</h3>")
+		d.shows(d.get("lead", id+"?for=bravo", 200), "www.shared.example:443")
+		d.lacks(d.get("analyst", id, 200), "Approve and send", "popovertarget=\"withdraw\"")
+		d.get("viewer", id, 404)
+		d.lacks(d.get("viewer", "/publications", 200), ps[0].ID)
+		sameHashes(t, d.hashes(), before, "after looking")
+
+		d.post("analyst", id+"/approve", url.Values{"send": {"yes"}}, 404)
+		if to := d.post("lead", id+"/approve", url.Values{"send": {"yes"}}, 303); to != id {
+			t.Errorf("approving leads to %s", to)
+		}
+		sent := d.get("lead", id, 200)
+		d.shows(sent, "TA-2026-001", "1 queued", "waiting to be sent")
+		d.lacks(sent, "Send 1 message")
+
+		mine := d.get("manager", "/publications/TA-2026-001", 200)
+		d.shows(mine, "Your answer", "Acknowledge, with the day", "vpn.alpha.example:443/tcp", "poc@alpha.example")
+		d.lacks(mine, append(ofBravo, "Marking budget", "Approve and", "Withdraw")...)
+		d.lacks(d.get("viewer", id, 200), append(ofBravo, "Your answer", "/answer")...)
+		d.get("viewer", id+"?for=bravo", 404)
+		d.get("viewer", id+"/editions/bravo", 404)
+		for form, begin := range map[string]string{"html": "<!doctype html>", "md": "**TLP", "json": "{", "pdf": "%PDF"} {
+			got := d.get("viewer", id+"/editions/alpha?form="+form, 200)
+			if !strings.HasPrefix(got, begin) {
+				t.Errorf("%s begins with %q", form, got[:min(20, len(got))])
+			}
+			d.lacks(got, ofBravo...)
+		}
+		d.get("viewer", id+"/editions/alpha?form=exe", 422)
+
+		d.post("viewer", id+"/answer", url.Values{"for": {"alpha"}, "state": {"acknowledged"}}, 404)
+		d.post("manager", id+"/answer", url.Values{"for": {"bravo"}, "state": {"acknowledged"}}, 404)
+		d.post("manager", id+"/answer", url.Values{"for": {"alpha"}, "state": {"closed"}}, 422)
+		d.post("manager", id+"/answer", url.Values{"for": {"alpha"}, "state": {"acknowledged"}, "date": {"soon"}}, 422)
+		d.post("manager", id+"/answer", url.Values{"for": {"alpha"}, "state": {"acknowledged"}, "date": {"2026-03-05"}, "note": {"window at night"}}, 303)
+		c, err := d.run(vedette.Local()).sc.Case(context.Background(), vedette.CaseID("alpha", "CVE-2026-1001"))
+		if err != nil || c.State != vedette.CaseAcknowledged || c.Note != "fix by 2026-03-05: window at night" || c.By != "manager" {
+			t.Errorf("%+v, %v", c, err)
+		}
+		d.shows(d.get("manager", id, 200), "You acknowledged it", "fix by 2026-03-05", "It is fixed")
+
+		d.post("lead", id+"/withdraw", url.Values{"reason": {" "}}, 403)
+		d.post("lead", id+"/withdraw", url.Values{"reason": {"another product"}}, 303)
+		d.shows(d.get("viewer", id, 200), "Withdrawn: another product")
+	})
+}

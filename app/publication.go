@@ -352,6 +352,7 @@ func (c *publicationShow) Run(r *run) error {
 // edition is one of any kind, ready to be written.
 type edition interface {
 	Write(w io.Writer, form compose.Form) error
+	Part() (compose.Part, error)
 	Check(others []string) []compose.Fault
 }
 

@@ -118,7 +118,7 @@ func pathNoun(before string) string {
 // queries narrow, export and search in the address.
 func (w *walk) queries() []string {
 	return []string{"", "?as=csv", "?as=json", "?limit=1", "?constituent=canaryb", "?constituent=canaryb&as=jsonl", "?weakness=CVE-2026-6666", "?asset=www.canaryb.example", "?q=canaryb", "?q=canaryred+actor&as=csv", "?q=CVE-2026-6666", "?since=2026-01-01",
-		"?form=json", "?after=F-0000000000000001", "?nosuch=1", "?as=nosuch", "?version=1&form=pdf"}
+		"?form=json", "?after=F-0000000000000001", "?nosuch=1", "?as=nosuch", "?version=1&form=pdf", "?for=canaryb", "?for=alpha"}
 }
 
 // TestWallsOfTheRoutes asks for every path of every route as everybody, also

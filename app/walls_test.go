@@ -145,6 +145,7 @@ var methods = map[string]reading{
 		return all(sc.Publications(ctx, "", 100))
 	},
 	"PublicationsOf": each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.PublicationsOf(ctx, id)) }, "CVE-2026-1001", "CVE-2026-6666", "check:canaryb-check"),
+	"Titles":         func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Titles(ctx, wallsIDs)) },
 	"Tallies": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return all(sc.Tallies(ctx, x.publications))
 	},

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
 
 	"github.com/vedette-hub/vedette"
 )
@@ -105,6 +107,41 @@ func (s Sheet) html(w io.Writer) error {
 		Name, TLP, Class, PAP string
 		Body                  template.HTML
 	}{s, s.name(), tlp.String(), tlpClass[tlp], pap, template.HTML(body.String())}) // goldmark's own output of escaped text
+}
+
+// Part is an edition as a part of a page that has a heading of its own.
+type Part struct {
+	Kind, Title, Reader string
+	// HTML is the text: each heading is one lower, and links tell nobody where they
+	// were followed. What came from outside was escaped before it became Markdown.
+	HTML string
+}
+
+// Part is the alert for a page.
+func (a Alert) Part() (Part, error) { return a.sheet().part() }
+
+// Part is the list for a page.
+func (x Exposure) Part() (Part, error) { return x.sheet().part() }
+
+func (s Sheet) part() (Part, error) {
+	src := []byte(s.Text)
+	doc := markdown.Parser().Parse(text.NewReader(src))
+	if err := ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch n := n.(type) {
+		case *ast.Heading:
+			if entering {
+				n.Level = min(6, n.Level+1)
+			}
+		case *ast.AutoLink:
+			n.SetAttributeString("rel", []byte("noreferrer noopener"))
+		}
+		return ast.WalkContinue, nil
+	}); err != nil {
+		return Part{}, err
+	}
+	var b bytes.Buffer
+	err := markdown.Renderer().Render(&b, src, doc)
+	return Part{s.Kind, s.Title, s.Reader, b.String()}, err
 }
 
 // tlpClass is how the page names the ink of a label.

@@ -49,6 +49,12 @@ type Desk interface {
 	Publish(ctx context.Context, publication string) (store.Published, error)
 	// Withdraw takes a publication back.
 	Withdraw(ctx context.Context, publication, reason string) error
+	// Preview is the edition of a constituent as a part of a page, and what it was
+	// made of; version 0 is the last.
+	Preview(ctx context.Context, publication, constituent string, version int) (Preview, error)
+	// Recipients are who gets a message when the publication is sent as it stands,
+	// its drafts taken as approved; who has the version already gets none.
+	Recipients(ctx context.Context, publication string) ([]Recipient, error)
 	// Edition writes the edition of a constituent; version 0 is the last.
 	Edition(ctx context.Context, w io.Writer, publication, constituent string, version int, form string) error
 	// Jobs are the jobs of the hub, newest first.
@@ -99,6 +105,33 @@ type About struct {
 type Check struct {
 	Name, What string
 	Class      vedette.CheckClass
+}
+
+// Preview is an edition to look at.
+type Preview struct {
+	vedette.Edition
+	Kind, Title, Reader string
+	// HTML is the text of the edition: all of it comes from Markdown in which
+	// what is from outside was escaped.
+	HTML string
+	// Inputs are what is known of the vulnerability of an alert, as the reader of
+	// the page may know it, and whether the edition tells it.
+	Inputs []Input
+}
+
+// Input is what one source says.
+type Input struct {
+	Source, Says, Admiralty string
+	Marking                 vedette.Marking
+	Shown                   bool // in the edition
+}
+
+// Recipient is who is owed a message. Without a contact nobody can be told.
+type Recipient struct {
+	Constituent, Name string
+	Contact           string
+	Role              vedette.ContactRole
+	Reason            string
 }
 
 // Receipt is what the link of a mail shows.

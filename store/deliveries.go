@@ -304,9 +304,10 @@ type Tally struct {
 	Owed, Sent, Failed int // Sent counts those that were acknowledged too
 	Constituents       int // that are owed one
 	Acknowledged       int // constituents of which somebody pressed the button
+	Drafts             int // editions that wait for approval
 }
 
-// Tallies are those of publications by their ids; one without deliveries has none.
+// Tallies are those of publications by their ids; one without any is left out.
 func (sc *Scoped) Tallies(ctx context.Context, ids []string) (map[string]Tally, error) {
 	out := map[string]Tally{}
 	if len(ids) == 0 {
@@ -316,17 +317,28 @@ func (sc *Scoped) Tallies(ctx context.Context, ids []string) (map[string]Tally, 
 	for i, id := range ids {
 		args[i] = id
 	}
-	err := sc.reader(ctx).each(`select p.id, count(*), sum(case when d.state in ('sent', 'acknowledged') then 1 else 0 end), sum(case when d.state = 'failed' then 1 else 0 end),
+	q, of := sc.reader(ctx), sc.seenEdition()+" and p.id in (?"+strings.Repeat(",?", len(ids)-1)+") group by p.id"
+	if err := q.each(`select p.id, count(*), sum(case when d.state in ('sent', 'acknowledged') then 1 else 0 end), sum(case when d.state = 'failed' then 1 else 0 end),
 		count(distinct e.constituent_k), count(distinct case when d.state = 'acknowledged' then e.constituent_k end)
 		from publications p join editions e on e.publication_k = p.k join deliveries d on d.edition_k = e.k
-		where d.reason in ('alert', 'correction') and d.state <> 'stopped' and `+sc.seenEdition()+" and p.id in (?"+strings.Repeat(",?", len(ids)-1)+") group by p.id", args, func(scan func(...any) error) error {
+		where d.reason in ('alert', 'correction') and d.state <> 'stopped' and `+of, args, func(scan func(...any) error) error {
 		var id string
 		var t Tally
 		err := scan(&id, &t.Owed, &t.Sent, &t.Failed, &t.Constituents, &t.Acknowledged)
 		out[id] = t
 		return err
+	}); err != nil {
+		return nil, err
+	}
+	return out, q.each("select p.id, count(*) from publications p join editions e on e.publication_k = p.k where e.state = 'draft' and "+of, args, func(scan func(...any) error) error {
+		var id string
+		var n int
+		err := scan(&id, &n)
+		t := out[id]
+		t.Drafts = n
+		out[id] = t
+		return err
 	})
-	return out, err
 }
 
 // Tries are the tries of the deliveries of a publication that the reader

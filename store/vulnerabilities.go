@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -79,6 +80,33 @@ func (sc *Scoped) Vulnerabilities(ctx context.Context, f VulnerabilityFilter) (o
 		}
 	}
 	return out, VulnerabilityCursor{Rest: true, Since: at.T, K: at.K}, len(rest) == f.Limit, sc.touched(q, out)
+}
+
+// Titles are what the weaknesses are called, by their ids, as far as the reader
+// may know; one without a title is left out.
+func (sc *Scoped) Titles(ctx context.Context, ids []string) (map[string]string, error) {
+	out := map[string]string{}
+	q := sc.reader(ctx)
+	var hashes, keys []int64
+	for _, id := range ids {
+		hashes = append(hashes, hash64(id))
+	}
+	if len(hashes) == 0 {
+		return out, nil
+	}
+	if err := q.each("select k from objects where h in "+ints(hashes), nil, collect(&keys)); err != nil || len(keys) == 0 {
+		return out, err
+	}
+	rows, err := sc.newestHeads(q, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if t := cmp.Or(r.Fields["title"], r.Name); slices.Contains(ids, r.ID) && t != "" && t != r.ID {
+			out[r.ID] = t
+		}
+	}
+	return out, nil
 }
 
 // touches is, in SQL, 1 for an object with an open case of which the reader sees

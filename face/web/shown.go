@@ -26,6 +26,13 @@ func orWords(s, words string) string { return cmp.Or(s, words) }
 // short2 is a day and an hour.
 func short2(t time.Time) string { return t.UTC().Format("2 Jan 15:04Z") }
 
+func shortOr(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return short2(t)
+}
+
 // short3 is what tells a moment from its neighbours: the hour of today, else the day.
 func short3(t, now time.Time) string {
 	t, now = t.UTC(), now.UTC()

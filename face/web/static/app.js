@@ -108,7 +108,7 @@ if (keys) {
 }
 
 // ---- live parts: the page never moves under the hand of who works on it ----
-const busy = () => $("#live details[open], #live input:checked:not([type=radio]), #live dialog[open]") || typing(document.activeElement) || document.hidden;
+const busy = () => $(":popover-open, #live details[open], #live input:checked:not([type=radio]), #live dialog[open]") || typing(document.activeElement) || document.hidden;
 document.addEventListener("htmx:before:request", (e) => {
   if (e.target.closest?.("[data-live]") && busy()) e.preventDefault();
 });
