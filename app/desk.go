@@ -16,6 +16,7 @@ import (
 	"github.com/vedette-hub/vedette/face"
 	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/policy"
+	"github.com/vedette-hub/vedette/scope"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
 )
@@ -40,6 +41,16 @@ func (r *run) desk() (*desk, error) {
 
 // Rows implements face.Desk.
 func (d *desk) Rows() *store.Scoped { return d.sc }
+
+// Whose implements face.Desk.
+func (d *desk) Whose(ctx context.Context, asset string) (string, []string, error) {
+	cs, err := d.sc.Constituents(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	owner, users, _ := scope.NewMap(cs).Owner(asset)
+	return owner, users, nil
+}
 
 // Drain implements face.Desk.
 func (d *desk) Drain(ctx context.Context) error { return d.line.Drain(ctx) }

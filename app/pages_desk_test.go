@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -205,4 +206,60 @@ func TestTodayAsksNoMoreForMore(t *testing.T) {
 	if after := asked(); before < 10 || after > before+5 {
 		t.Errorf("Today asks %d statements of one vulnerability and %d of 31", before, after)
 	}
+}
+
+// TestPageOfAConstituent: one organisation at a glance, for itself as for the hub.
+func TestPageOfAConstituent(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		r.clock = time.Date(2026, 3, 3, 9, 0, 0, 0, time.UTC)
+		r.all([]look{
+			{"lead", "/constituents/alpha", 200, "Agency Alpha|Risk is high: 1 deadline is over|CVE-2026-1001|contract A|access_gateway 9.1.2|Nobody is named|Draft|/surveys/new?constituent=alpha", "192.0.2.70"},
+			{"viewer", "/constituents/alpha", 200, "Agency Alpha|Risk is high|CVE-2026-1001", "bravo|/surveys/new|Draft"},
+			{"viewer", "/constituents/bravo", 404, "not for you", "Bravo"},
+			{"lead", "/constituents/nosuch", 404, "not for you", ""},
+			{"auditor", "/constituents/alpha", 404, "not for you", "Alpha"},
+			{"lead", "/constituents?late=yes", 200, "Agency Alpha|High", ""},
+		})
+	})
+}
+
+// TestSearch: what is known opens at once, from whatever was pasted; what is
+// forbidden is as unknown as what is not there.
+func TestSearch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		ctx := context.Background()
+		cs, _, err := r.run(lea).sc.Cases(ctx, store.CaseFilter{Constituent: "bravo"})
+		if err != nil || len(cs) != 1 {
+			t.Fatalf("%+v, %v", cs, err)
+		}
+		bravos := cs[0].ID
+		for _, x := range []struct{ who, asked, to string }{
+			{"lead", "CVE-2026-1001", "/cves/CVE-2026-1001"}, {"viewer", " cve-2026-1001 ", "/cves/CVE-2026-1001"}, {"lead", "CVE-2026-9999", ""},
+			{"lead", "vpn.alpha.example", "/assets/vpn.alpha.example"}, {"lead", "hxxps://vpn[.]alpha[.]example/login?x=1", "/assets/vpn.alpha.example"},
+			{"lead", "192.0.2.70:8443", "/assets/192.0.2.70"}, {"viewer", "192.0.2.70", ""}, {"viewer", "vpn.alpha.example", "/assets/vpn.alpha.example"},
+			{"lead", bravos, "/cases/" + bravos}, {"lead", strings.ToUpper(bravos), "/cases/" + bravos}, {"viewer", bravos, ""}, {"auditor", bravos, ""},
+			{"auditor", "vpn.alpha.example", ""}, {"lead", "S-0000000000", ""}, {"lead", "TA-2026-001", ""}, {"lead", "F-0000000000000000", ""},
+		} {
+			got := visit(r.pages, http.MethodGet, "/search?q="+url.QueryEscape(x.asked), r.bearer[x.who])
+			if to := got.Header().Get("Location"); to != x.to || got.Code != map[bool]int{true: 200, false: 303}[x.to == ""] {
+				t.Errorf("%s asks for %q and is sent to %q (%d), want %q", x.who, x.asked, to, got.Code, x.to)
+			}
+		}
+		r.all([]look{
+			{"lead", "/search", 200, "Paste an address", ""},
+			{"lead", "/search?q=192.0.2.99", 200, "192.0.2.99 is not known|in the scope of bravo", ""},
+			{"viewer", "/search?q=192.0.2.99", 200, "nobody&#39;s scope", "bravo"},
+			{"viewer", "/search?q=192.0.2.70", 200, "not known", "bravo"},
+			{"lead", "/search?q=code+execution", 200, "CVE-2026-1001", ""},
+			{"lead", "/search?q=agency", 200, "Agency Alpha|Agency Bravo", ""},
+			{"viewer", "/search?q=agency", 200, "Agency Alpha", "Bravo"},
+			{"lead", "/search?q=192.0.2", 200, "192.0.2.10|192.0.2.70", ""},
+			{"lead", "/search?q=%3Cscript%3Ealert(1)%3C/script%3E", 200, "&lt;script&gt;", "<script>alert"},
+			{"lead", "/search?q=nothing+of+this+sort", 200, "Nothing that you may see", ""},
+			{"auditor", "/search?q=agency", 200, "Nothing that you may see", "Agency"},
+			{"admin", "/search?q=agency", 404, "not for you", ""},
+		})
+	})
 }

@@ -202,6 +202,9 @@ func (w *walk) silent(t *testing.T, who string, rt face.Route, path string, got 
 		return // names of people, tokens and sources, by the policy
 	}
 	text := strings.ToLower(got.Body.String() + fmt.Sprint(got.Header()))
+	if id := got.Header().Get("Request-Id"); id != "" { // by chance it has the digits of a port
+		text = strings.ReplaceAll(text, id, "request")
+	}
 	u, err := url.Parse(path)
 	if err != nil {
 		t.Fatal(err)

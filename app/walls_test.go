@@ -38,7 +38,6 @@ var methods = map[string]reading{
 		return append(all(sc.Told(ctx, id, nil, 100)), all(sc.Told(ctx, id, []string{"CVE-2026-1001", "CVE-2026-6666"}, 100))...)
 	}, "", "alpha", "canaryb", "nosuch"),
 	"Waiting":        func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Waiting(ctx, 100)) },
-	"RunningSurveys": func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.RunningSurveys(ctx, 100)) },
 	"Constituents":   func(ctx context.Context, sc *store.Scoped, x targets) []any { return all(sc.Constituents(ctx)) },
 	"Constituent":    each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Constituent(ctx, id)) }, "alpha", "canaryb", "nosuch", "", "%", "alpha' or 1=1 --"),
 	"Overviews":      each(func(ctx context.Context, sc *store.Scoped, id string) []any { return all(sc.Overviews(ctx, id)) }, "", "alpha", "canaryb", "nosuch"),

@@ -62,6 +62,9 @@ type Desk interface {
 	// RetryJob lets a job run again, CancelJob ends it.
 	RetryJob(ctx context.Context, id int64) error
 	CancelJob(ctx context.Context, id int64) error
+	// Whose is the constituent whose scope names a name or an address, "" for none
+	// within the wall, and those that use it.
+	Whose(ctx context.Context, asset string) (owner string, users []string, err error)
 	// Drain runs the line after a change that was made through Rows.
 	Drain(ctx context.Context) error
 }

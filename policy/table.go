@@ -40,6 +40,7 @@ var Table = []Row{
 	{"health", nil, "says that the hub runs", false},
 	{"sign in", nil, "a name and a password, or a link", false},
 	{"link", nil, "number, level and a button, for whoever holds the link of a mail", false},
+	{"search", readers, "each kind of thing as its own list is", false},
 	{"today", everyone, "each part of it as its own list is", false},
 	{"case undo", []vedette.Role{vedette.Manager, vedette.Analyst, vedette.Lead}, "one's own act, as far as nobody changed things since", false},
 	{"import", writers, "a manager and an ingest token for their own constituent only", false},

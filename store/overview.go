@@ -14,6 +14,34 @@ type Overview struct {
 	Assets   int       `json:"assets"`   // that it owns
 	Seen     int       `json:"seen"`     // observations on them that hold now
 	Surveyed time.Time `json:"surveyed"` // when the last whole survey ended; zero when none did
+	// Cases are those that are open, by state and ruling, the strictest ruling first.
+	Cases []CaseCount `json:"cases,omitempty"`
+}
+
+// Open is how many cases are open.
+func (o Overview) Open() (n int) {
+	for _, c := range o.Cases {
+		n += c.Cases
+	}
+	return n
+}
+
+// Late is how many cases have a deadline that is over.
+func (o Overview) Late() (n int) {
+	for _, c := range o.Cases {
+		n += c.Late
+	}
+	return n
+}
+
+// Due is the nearest deadline, the zero time when no clock runs.
+func (o Overview) Due() (t time.Time) {
+	for _, c := range o.Cases {
+		if !c.Due.IsZero() && (t.IsZero() || c.Due.Before(t)) {
+			t = c.Due
+		}
+	}
+	return t
 }
 
 // Overviews are the constituents within the wall with their numbers, by id, in
@@ -48,6 +76,15 @@ func (sc *Scoped) Overviews(ctx context.Context, id string) ([]Overview, error) 
 			return sc.own(column)
 		}
 		return column + one
+	}
+	cases, err := sc.CaseCounts(ctx, CaseFilter{Constituent: id})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cases {
+		if i, ok := at[c.Constituent]; ok {
+			out[i].Cases = append(out[i].Cases, c)
+		}
 	}
 	return out, sc.overview(q, only, func(id string) *Overview {
 		if i, ok := at[id]; ok {

@@ -294,14 +294,3 @@ func (sc *Scoped) Waiting(ctx context.Context, limit int) ([]Waiting, error) {
 	}
 	return out, nil
 }
-
-// RunningSurveys are the surveys within the wall that have not ended, the oldest first.
-func (sc *Scoped) RunningSurveys(ctx context.Context, limit int) ([]vedette.Survey, error) {
-	var out []vedette.Survey
-	err := sc.reader(ctx).each("select "+surveyColumns+" where s.ended_at is null and "+sc.own("s.constituent_k")+" and "+sc.seen("s.mark_k")+" order by s.k limit ?", []any{limit}, func(scan func(...any) error) error {
-		s, _, err := scanSurvey(scan)
-		out = append(out, s)
-		return err
-	})
-	return out, err
-}

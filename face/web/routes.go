@@ -27,6 +27,8 @@ func (p *Pages) Routes() []face.Route {
 		{Method: post, Path: "/logout", Act: "sign in", Serve: p.signOut},
 		{Method: post, Path: "/undo", Act: "case undo", Serve: p.undo},
 		{Method: get, Path: "/{$}", Act: "today", Serve: p.todayPage},
+		{Method: get, Path: "/search", Act: "search", Serve: p.search},
+		{Method: get, Path: "/constituents/{id}", Act: "constituent show", Serve: p.constituent},
 		{Method: get, Path: "/assets/{id}", Act: "asset show", Serve: p.asset},
 	},
 		p.alertRoutes(),

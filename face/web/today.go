@@ -146,7 +146,7 @@ func (t *today) gather(ctx context.Context, sc *store.Scoped, p vedette.Principa
 		}
 	}
 	if t.May["surveys"] {
-		if t.Surveys, err = sc.RunningSurveys(ctx, 100); err != nil {
+		if t.Surveys, _, err = sc.Surveys(ctx, store.SurveyFilter{State: vedette.SurveyRunning, Limit: 100}); err != nil {
 			return err
 		}
 	}
@@ -330,7 +330,7 @@ func (t *today) figures() {
 	}
 	run := figureView{N: len(t.Surveys), Label: "surveys running", Href: "/surveys", Detail: "nothing is looked at now"}
 	if len(t.Surveys) > 0 {
-		run.Detail = "the oldest since " + strings.TrimSuffix(ago(t.Surveys[0].Asked, t.now), " ago")
+		run.Detail = "the oldest since " + strings.TrimSuffix(ago(t.Surveys[len(t.Surveys)-1].Asked, t.now), " ago")
 	}
 	add(t.May["surveys"], run)
 }
