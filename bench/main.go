@@ -49,7 +49,7 @@ func main() {
 	flag.Uint64Var(&b.seed, "seed", 1, "of everything made up")
 	flag.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the parts that are timed")
 	flag.StringVar((*string)(&b.engine), "engine", "", "only this engine: sqlite or postgres")
-	only := flag.String("only", "cve,objects,w6,query,year,scan,thousand", "which workloads")
+	only := flag.String("only", "cve,objects,w6,query,year,scan,thousand,pages", "which workloads")
 	flag.Parse()
 	if err := b.run(strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -73,7 +73,7 @@ func (b *bench) run(only []string) error {
 	for _, w := range []struct {
 		name string
 		run  func(engine) error
-	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}, {"scan", b.scan}, {"thousand", b.thousand}} {
+	}{{"cve", b.records}, {"objects", b.objects}, {"w6", b.match}, {"query", b.queries}, {"year", b.year}, {"scan", b.scan}, {"thousand", b.thousand}, {"pages", b.pages}} {
 		for _, e := range b.engines() {
 			if !slices.Contains(only, w.name) {
 				continue

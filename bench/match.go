@@ -34,32 +34,11 @@ func (b *bench) match(e engine) error {
 		return err
 	}
 	defer done()
-	sc, err := app.LabScope(b.ctx, s, vedette.Local())
+	sc, w, err := b.known(s)
 	if err != nil {
 		return err
-	}
-	files := b.recordFiles()
-	for _, f := range files {
-		if _, err := b.ingestFile(s, sc, f); err != nil {
-			return err
-		}
-	}
-	if len(files) == 0 {
-		if err := b.ingest(s, sc, "nvd-overrides", bytes.NewReader(madeUpRecords(b.seed, 16_000))); err != nil {
-			return err
-		}
 	}
 	line := app.NewLine(s)
-	if err := line.Drain(b.ctx); err != nil {
-		return err
-	}
-	w, err := b.estate(files)
-	if err != nil {
-		return err
-	}
-	if err := app.ApplyLab(b.ctx, sc, w); err != nil {
-		return err
-	}
 	var counts vedette.Counts
 	took, err := b.measure(e, func() (err error) { counts, err = app.TakeSurvey(b.ctx, sc, w, nil); return err })
 	if err != nil {
@@ -76,6 +55,36 @@ func (b *bench) match(e engine) error {
 	}
 	fmt.Fprintf(b.out, "W6 full match\t%s\t%.1f cpu-s\t60 cpu-s (goal)\t%.2f\t%d assets, %d services, %d facts, %d pairs, %d findings; %s, peak %d MB\n", e, took.total(), took.total()/60, assets, services, n["facts"], n["pairs"], n["findings"], took, peak())
 	return b.newlyExploited(e, s, sc, line)
+}
+
+// known takes the records in, and makes up whom they may concern.
+func (b *bench) known(s *store.Store) (*store.Scoped, *lab.World, error) {
+	sc, err := app.LabScope(b.ctx, s, vedette.Local())
+	if err != nil {
+		return nil, nil, err
+	}
+	files := b.recordFiles()
+	for _, f := range files {
+		if _, err := b.ingestFile(s, sc, f); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(files) == 0 {
+		if err := b.ingest(s, sc, "nvd-overrides", bytes.NewReader(madeUpRecords(b.seed, 16_000))); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := app.NewLine(s).Drain(b.ctx); err != nil {
+		return nil, nil, err
+	}
+	w, err := b.estate(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := app.ApplyLab(b.ctx, sc, w); err != nil {
+		return nil, nil, err
+	}
+	return sc, w, nil
 }
 
 func (b *bench) estate(files []string) (*lab.World, error) {
