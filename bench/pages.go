@@ -48,19 +48,22 @@ func (b *bench) pages(e engine) error {
 		_, _ = h.Wait()
 	}()
 	fmt.Fprintf(b.out, "W11 start to ready\t%s\t%.2f s\t3 s (goal)\t%.2f\t\n", e, ready.Seconds(), ready.Seconds()/3)
+	var there []string
 	for _, p := range paths { // alone first: what one reader waits for
 		took, err := b.ask(base, secret, []string{p}, 1, 5)
 		if err != nil {
-			return err
+			fmt.Fprintln(os.Stderr, err)
+			continue
 		}
+		there = append(there, p)
 		fmt.Fprintf(b.out, "W11 alone %s\t%s\t%d ms\t50 ms a query\t%.2f\tof 5, the slowest %d ms\n", p, e, middle(took, 50).Milliseconds(), float64(middle(took, 50))/float64(50*time.Millisecond), middle(took, 100).Milliseconds())
 	}
-	took, err := b.ask(base, secret, paths, clients, 10)
+	took, err := b.ask(base, secret, there, clients, 10)
 	if err != nil {
 		return err
 	}
 	p50, p99 := middle(took, 50), middle(took, 99)
-	fmt.Fprintf(b.out, "W11 pages, %d clients\t%s\tp99 %d ms\t%d ms (goal)\t%.2f\tp50 %d ms, %d requests of %d pages, resident %d MB\n", clients, e, p99.Milliseconds(), pageGoal.Milliseconds(), float64(p99)/float64(pageGoal), p50.Milliseconds(), len(took), len(paths), resident(h.Pid))
+	fmt.Fprintf(b.out, "W11 pages, %d clients\t%s\tp99 %d ms\t%d ms (goal)\t%.2f\tp50 %d ms, %d requests of %d pages, resident %d MB\n", clients, e, p99.Milliseconds(), pageGoal.Milliseconds(), float64(p99)/float64(pageGoal), p50.Milliseconds(), len(took), len(there), resident(h.Pid))
 	return nil
 }
 
