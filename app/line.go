@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
@@ -22,6 +23,9 @@ type Line struct {
 	version store.NamesVersion
 	// alerts is what the operator decides about drafts; nil decides nothing.
 	alerts func() (config.Alerts, error)
+	// pages ask one line side by side: one of them works at a time, and the
+	// index is made by one.
+	drains, loads sync.Mutex
 	// Progress is told of every batch, when set.
 	Progress func(stage string, rows int)
 }
@@ -53,6 +57,8 @@ func NewLine(s *store.Store) *Line {
 // Drain runs all stages until nothing is left to do. After every batch it
 // begins at the first stage again, where urgent work comes first.
 func (l *Line) Drain(ctx context.Context) error {
+	l.drains.Lock()
+	defer l.drains.Unlock()
 	if n, err := l.sys.Waiting(ctx, muchWork); err != nil {
 		return err
 	} else if n == muchWork {
@@ -134,6 +140,8 @@ type factInfo struct {
 // load reads names and aliases; an alias above GREEN joins nothing, since a
 // finding would tell of it.
 func (l *Line) load(ctx context.Context) (*index, error) {
+	l.loads.Lock()
+	defer l.loads.Unlock()
 	version, err := l.work.NamesVersion(ctx)
 	if err != nil {
 		return nil, err
