@@ -197,7 +197,12 @@ func (b *bench) ask(base, secret string, paths []string, n, times int) (took []t
 	return took, err
 }
 
-func one(ctx context.Context, c *http.Client, url, secret string) (time.Duration, error) {
+// asker is the HTTP client of package safe.
+type asker interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+func one(ctx context.Context, c asker, url, secret string) (time.Duration, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
