@@ -60,6 +60,7 @@ var house = map[string]room{
 	// out: to people and machines
 	"deliver":  {knows: []string{".", "policy"}, tests: everyone},
 	"face":     {knows: []string{".", "policy", "store"}, tests: everyone},
+	"face/api": {knows: []string{".", "policy", "store", "face"}, tests: everyone},
 	"face/web": {knows: []string{".", "policy", "store", "face"}, tests: everyone},
 
 	// under

@@ -116,7 +116,17 @@ func (versionCmd) storeless() {}
 
 // Run prints the version of the build.
 func (versionCmd) Run(r *run) error {
-	version, revision := "(unknown)", ""
+	version, revision := build()
+	if r.Output == "json" {
+		return r.json(map[string]string{"version": version, "revision": revision})
+	}
+	_, err := fmt.Fprintln(r.out, "vedette", version, revision)
+	return err
+}
+
+// build is what was built.
+func build() (version, revision string) {
+	version = "(unknown)"
 	if b, ok := debug.ReadBuildInfo(); ok {
 		version = b.Main.Version
 		for _, s := range b.Settings {
@@ -125,9 +135,5 @@ func (versionCmd) Run(r *run) error {
 			}
 		}
 	}
-	if r.Output == "json" {
-		return r.json(map[string]string{"version": version, "revision": revision})
-	}
-	_, err := fmt.Fprintln(r.out, "vedette", version, revision)
-	return err
+	return version, revision
 }

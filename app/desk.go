@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/vedette-hub/vedette"
+	"github.com/vedette-hub/vedette/collect"
 	"github.com/vedette-hub/vedette/compose"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/face"
 	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/policy"
+	"github.com/vedette-hub/vedette/read"
 	"github.com/vedette-hub/vedette/scope"
 	"github.com/vedette-hub/vedette/store"
 	"github.com/vedette-hub/vedette/survey"
@@ -97,11 +99,7 @@ func (d *desk) Undo(ctx context.Context, event int64) (face.Outcome, error) {
 }
 
 func ofBatch(done int, refused []store.NotDone, undo int64) face.Outcome {
-	out := face.Outcome{Done: done, Undo: undo}
-	for _, x := range refused {
-		out.Refused = append(out.Refused, x.ID+": "+x.Why)
-	}
-	return out
+	return face.Outcome{Done: done, Undo: undo, Refused: refused}
 }
 
 // Retest implements face.Desk: one survey for each constituent and class of check.
@@ -400,6 +398,31 @@ func (d *desk) edition(ctx context.Context, id, constituent string, version int)
 		}
 	}
 	return p, e, a, vedette.NotFound("edition of %s for %s", id, constituent)
+}
+
+// Import implements face.Desk: the path of `vedette import`.
+func (d *desk) Import(ctx context.Context, u face.Upload, file io.Reader) (out []face.Imported, err error) {
+	if u.Format != "" {
+		if _, err := read.ByName(u.Format); err != nil {
+			return nil, err
+		}
+	}
+	own, err := scopeOwner(ctx, d.store)
+	if err != nil {
+		return nil, err
+	}
+	c := importCmd{Source: u.Source}
+	order := collect.Order{Desk: storeDesk{d.sc, own}, Format: u.Format, Source: c.source(u.Marking), Marking: u.Marking, Constituent: u.Constituent, Shrink: u.Shrink, Now: d.store.Now}
+	if err := order.Stream(ctx, u.Name, file, func(r collect.Result) {
+		x := face.Imported{File: r.File, Format: r.Format, Counts: r.Counts, Known: r.Known, Refused: []face.NotTaken{}}
+		for _, f := range r.Refused {
+			x.Refused = append(x.Refused, face.NotTaken(f))
+		}
+		out = append(out, x)
+	}); err != nil {
+		return out, err
+	}
+	return out, d.Drain(ctx)
 }
 
 // Jobs implements face.Desk.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,12 @@ func (rebuildCmd) Run(r *run) error {
 
 // owner is the look-up of owners by the scopes of all constituents.
 func (r *run) owner() (store.Owner, error) {
-	cs, err := r.store.System().AllConstituents(r.ctx)
+	return scopeOwner(r.ctx, r.store)
+}
+
+// scopeOwner says whose an asset is, by the scopes of all constituents as they are now.
+func scopeOwner(ctx context.Context, s *store.Store) (store.Owner, error) {
+	cs, err := s.System().AllConstituents(ctx)
 	if err != nil {
 		return nil, err
 	}

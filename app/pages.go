@@ -12,6 +12,7 @@ import (
 	"github.com/vedette-hub/vedette"
 	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/face"
+	"github.com/vedette-hub/vedette/face/api"
 	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/job"
 	"github.com/vedette-hub/vedette/probe"
@@ -94,18 +95,36 @@ func (h *hub) counter(conf config.Config) *counter {
 
 // faces are all routes of the hub with what serves them; a demo adds its own.
 func (h *hub) faces(conf config.Config, demo ...web.Demo) (http.Handler, error) {
-	return h.server(h.counter(conf), conf, demo...).Handler()
+	s, err := h.server(h.counter(conf), conf, demo...)
+	if err != nil {
+		return nil, err
+	}
+	return s.Handler()
 }
 
 // server is the table of all routes with what answers them.
-func (h *hub) server(c face.Hub, conf config.Config, demo ...web.Demo) *face.Server {
+func (h *hub) server(c face.Hub, conf config.Config, demo ...web.Demo) (*face.Server, error) {
 	pages := web.New(c, h.store, h.log)
 	sessions := face.NewSessions(h.store.Sessions(), h.store, strings.HasPrefix(conf.Mail.Base, "https://"), h.store.Now)
-	routes := pages.Routes()
+	rest, err := h.rest(c, conf)
+	if err != nil {
+		return nil, err
+	}
+	routes := append(pages.Routes(), rest.Routes()...)
 	for _, d := range demo {
 		routes = append(routes, pages.DemoRoutes(d)...)
 	}
-	return &face.Server{Hub: c, Sessions: sessions, Routes: routes, Log: h.log, Fail: pages.Fail}
+	return &face.Server{Hub: c, Sessions: sessions, Routes: routes, Log: h.log, Fail: pages.Fail}, nil
+}
+
+// rest is the REST interface of the hub.
+func (h *hub) rest(c face.Hub, conf config.Config) (*api.API, error) {
+	key, err := h.store.CursorKey(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	version, _ := build()
+	return api.New(c, api.Config{Version: version, Answers: h.store.Answers(), CursorKey: key, Calls: conf.API.Calls, Closing: h.quit})
 }
 
 // listen serves the faces until the context ends.

@@ -48,7 +48,10 @@ func newWalk(t *testing.T, place string) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := h.server(walkHub{h.counter(config.Config{})}, config.Config{})
+	s, err := h.server(walkHub{h.counter(config.Config{})}, config.Config{API: config.API{Calls: 1 << 30}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler, err := s.Handler()
 	if err != nil {
 		t.Fatal(err)

@@ -75,9 +75,14 @@ const maxRefusals = 100
 // of the wall is returned; an error of the file is its refusal, which done gets.
 func (o *Order) File(ctx context.Context, name string, stdin io.Reader, done func(Result)) error {
 	if name == "-" {
-		return o.each(ctx, "stdin", done, func(f func(safe.Member) error) error { return safe.Members("stdin", stdin, limits, f) })
+		return o.Stream(ctx, "stdin", stdin, done)
 	}
 	return o.each(ctx, name, done, func(f func(safe.Member) error) error { return safe.MembersFile(name, limits, f) })
+}
+
+// Stream takes in a file that is read once, as File does.
+func (o *Order) Stream(ctx context.Context, name string, r io.Reader, done func(Result)) error {
+	return o.each(ctx, name, done, func(f func(safe.Member) error) error { return safe.Members(name, r, limits, f) })
 }
 
 // each takes in the members that walk gives.

@@ -32,6 +32,7 @@ type Config struct {
 	Team   Team   `yaml:"team" json:"team" about:"who publishes, as publications say it"`
 	Alerts Alerts `yaml:"alerts" json:"alerts" about:"what the line drafts"`
 	Feeds  Feeds  `yaml:"feeds" json:"feeds" about:"what of this machine feeds may reach"`
+	API    API    `yaml:"api" json:"api" about:"the REST interface"`
 
 	Webhooks []Webhook `yaml:"webhooks" json:"webhooks" about:"programs of constituents that are told of alerts (Standard Webhooks)"`
 }
@@ -47,6 +48,11 @@ func (a Alerts) Window() time.Duration {
 		return 30 * 24 * time.Hour
 	}
 	return time.Duration(a.New)
+}
+
+// API is the REST interface.
+type API struct {
+	Calls int `yaml:"calls" json:"calls" about:"calls a minute of one person or token; 6000 when 0"`
 }
 
 // Team is who publishes.

@@ -65,15 +65,42 @@ type Desk interface {
 	// Whose is the constituent whose scope names a name or an address, "" for none
 	// within the wall, and those that use it.
 	Whose(ctx context.Context, asset string) (owner string, users []string, err error)
+	// Import takes a file in, with its members; each has its outcome.
+	Import(ctx context.Context, u Upload, file io.Reader) ([]Imported, error)
 	// Drain runs the line after a change that was made through Rows.
 	Drain(ctx context.Context) error
 }
 
 // Outcome is what a change of many did.
 type Outcome struct {
-	Done    int      `json:"done"`
-	Refused []string `json:"refused,omitempty"` // one line each, with the reason
-	Undo    int64    `json:"undo,omitempty"`    // the event that Undo takes back, 0 when there is none
+	Done    int             `json:"done"`
+	Refused []store.NotDone `json:"refused,omitempty"` // each with the reason
+	Undo    int64           `json:"undo,omitempty"`    // the event that Undo takes back, 0 when there is none
+}
+
+// Upload says how a file is taken in.
+type Upload struct {
+	Name        string // of the file, for the record
+	Constituent string // whom it speaks of, "" when it says itself
+	Source      string // who says it, "" for the format's own
+	Format      string // "" recognises it by its first bytes
+	Marking     vedette.Marking
+	Shrink      bool // a full list may leave out more than a tenth of what it had
+}
+
+// Imported is what became of one document.
+type Imported struct {
+	File   string `json:"file"`
+	Format string `json:"format"`
+	vedette.Counts
+	Known   bool       `json:"known,omitempty"` // the same bytes came from the source before
+	Refused []NotTaken `json:"refused"`
+}
+
+// NotTaken is a record or a document that was refused, and why.
+type NotTaken struct {
+	Where string `json:"where"`
+	Why   string `json:"why"`
 }
 
 // JobFilter narrows a list of jobs; its zero value is all.

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -26,6 +27,8 @@ type Route struct {
 	Serve func(*Request) error
 	// API routes answer errors as RFC 9457 problems and know no sign-in page.
 	API bool
+	// MaxBody is the most that a request may carry, in bytes; 0 is what a form may.
+	MaxBody int64
 }
 
 // Request is one request of a known principal.
@@ -37,6 +40,8 @@ type Request struct {
 	// Desk is where the principal works; nil for those who are not signed in.
 	Desk    Desk
 	Session *Sessions
+	// Again finds out anew who asks, for answers that go on.
+	Again func() (vedette.Principal, error)
 }
 
 // Context is that of the HTTP request.
@@ -91,7 +96,6 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -101,10 +105,12 @@ func (s *Server) answer(rt Route, open bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		r := &Request{ResponseWriter: w, Request: hr, ID: requestID(), Session: s.Sessions}
 		w.Header().Set("Request-Id", r.ID)
+		hr.Body = http.MaxBytesReader(w, hr.Body, cmp.Or(rt.MaxBody, maxBody))
 		known, err := s.identify(r)
 		if err == nil && known {
 			r.Desk, err = s.Hub.Desk(r.Context(), r.P)
 		}
+		r.Again = func() (vedette.Principal, error) { return s.again(hr) }
 		switch {
 		case err != nil:
 		case !known && !open:
@@ -167,8 +173,21 @@ func (s *Server) identify(r *Request) (known bool, err error) {
 	return known, err
 }
 
+// again is who asks, as he is now; ErrAuth when he is not let in any more.
+func (s *Server) again(hr *http.Request) (vedette.Principal, error) {
+	r := &Request{Request: hr}
+	known, err := s.identify(r)
+	if err == nil && !known {
+		err = fmt.Errorf("%w: the session has ended", vedette.ErrAuth)
+	}
+	return r.P, err
+}
+
 // Status is the HTTP status of an error's kind.
 func Status(err error) int {
+	if w, ok := errors.AsType[*Wrong](err); ok {
+		return w.Status
+	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
@@ -201,7 +220,11 @@ func (s *Server) fail(r *Request, rt Route, err error) {
 		if status == http.StatusUnauthorized {
 			r.ResponseWriter.Header().Set("WWW-Authenticate", `Bearer realm="vedette"`)
 		}
-		Problem(r, status, err.Error())
+		var fields []Field
+		if w, ok := errors.AsType[*Wrong](err); ok {
+			fields = w.Fields
+		}
+		Problem(r, status, err.Error(), fields...)
 		return
 	}
 	if status == http.StatusUnauthorized && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Request.Header.Get("Authorization") == "" {

@@ -38,6 +38,7 @@ var Table = []Row{
 	{"version", nil, "tells nothing of the content", false},
 	{"page assets", nil, "style sheet, pictures, reports of browsers", false},
 	{"health", nil, "says that the hub runs", false},
+	{"api description", nil, "the shape of the interface: tells nothing of the content", false},
 	{"sign in", nil, "a name and a password, or a link", false},
 	{"link", nil, "number, level and a button, for whoever holds the link of a mail", false},
 	{"search", readers, "each kind of thing as its own list is", false},

@@ -16,6 +16,9 @@ type CaseChange struct {
 	Assignee *string
 	Note     *string
 	Reason   string
+	// Was is what the person saw: a case that is otherwise now is refused. nil
+	// changes it as it is.
+	Was *vedette.Case
 }
 
 // NotDone is a case that was left as it is, and why.
@@ -23,6 +26,9 @@ type NotDone struct {
 	ID  string `json:"id"`
 	Why string `json:"why"`
 }
+
+// String is a line for a person.
+func (n NotDone) String() string { return n.ID + ": " + n.Why }
 
 // caseFields are the fields of a case that people change; what did not change is nil.
 type caseFields struct {
@@ -58,6 +64,10 @@ func (sc *Scoped) SetCases(ctx context.Context, ids []string, ch CaseChange) (do
 	for _, c := range rows {
 		if ch.State != nil && *ch.State == vedette.CaseClosed && c.State != vedette.CaseClosed && c.Presence != vedette.Fixed && ch.Reason == "" {
 			refused = append(refused, NotDone{c.ID, fmt.Sprintf("it is %s: closing it takes a reason", c.Presence)})
+			continue
+		}
+		if w := ch.Was; w != nil && (w.State != c.State || w.Assignee != c.Assignee || w.Note != c.Note) {
+			refused = append(refused, NotDone{c.ID, "it was changed meanwhile: look again"})
 			continue
 		}
 		if x, ok := ch.of(c, us(sc.s.Now())); ok {

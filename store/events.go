@@ -174,3 +174,31 @@ func (sc *Scoped) Events(ctx context.Context, f EventFilter) ([]vedette.Event, e
 	})
 	return out, err
 }
+
+// EventsAfter are the events behind a key that the principal may read, the
+// oldest first: keys are given under a lock that is held until the commit, so
+// none appears behind one that was read.
+func (sc *Scoped) EventsAfter(ctx context.Context, after int64, limit int) ([]vedette.Event, error) {
+	q, args := "select "+eventColumns+" where events.k > ?", []any{after}
+	if !policy.AllAudit(sc.p) {
+		q, args = q+" and events.principal = ?", append(args, sc.p.Name)
+	}
+	var out []vedette.Event
+	err := sc.reader(ctx).each(q+" order by events.k limit ?", append(args, limit), func(scan func(...any) error) error {
+		e, _, _, err := scanEvent(scan)
+		out = append(out, e)
+		return err
+	})
+	return out, err
+}
+
+// LastEvent is the key of the newest event that the principal may read, 0 when there is none.
+func (sc *Scoped) LastEvent(ctx context.Context) (int64, error) {
+	q, args := "select coalesce(max(k), 0) from events", []any{}
+	if !policy.AllAudit(sc.p) {
+		q, args = q+" where principal = ?", append(args, sc.p.Name)
+	}
+	var k int64
+	_, err := one(sc.reader(ctx), q, args, &k)
+	return k, err
+}

@@ -66,10 +66,11 @@ func (sc *Scoped) Vulnerabilities(ctx context.Context, f VulnerabilityFilter) (o
 	if f.Exploited || f.Touching {
 		return out, next, false, sc.touched(q, out)
 	}
-	rest, at, err := sc.Objects(ctx, vedette.TypeVulnerability, Cursor{next.Since, next.K}, f.Limit)
+	rest, at, err := sc.Objects(ctx, vedette.TypeVulnerability, Cursor{next.Since, next.K}, f.Limit-len(out))
 	if err != nil {
 		return nil, next, false, err
 	}
+	more = len(rest) == f.Limit-len(out)
 	known, err := sc.exploitedAmong(q, rest)
 	if err != nil {
 		return nil, next, false, err
@@ -79,7 +80,7 @@ func (sc *Scoped) Vulnerabilities(ctx context.Context, f VulnerabilityFilter) (o
 			out = append(out, VulnerabilityRow{ObjectRow: r})
 		}
 	}
-	return out, VulnerabilityCursor{Rest: true, Since: at.T, K: at.K}, len(rest) == f.Limit, sc.touched(q, out)
+	return out, VulnerabilityCursor{Rest: true, Since: at.T, K: at.K}, more, sc.touched(q, out)
 }
 
 // Titles are what the weaknesses are called, by their ids, as far as the reader
