@@ -193,6 +193,7 @@ var onlyIn = []struct {
 	{[]string{"github.com/alecthomas/kong"}, []string{"app"}, "app alone knows the command line"},
 	{[]string{"github.com/google/osv-scalibr/"}, []string{"match"}, "versions are ordered in one file"},
 	{[]string{"golang.org/x/term"}, []string{"app"}, "app alone knows the terminal"},
+	{[]string{"rsc.io/qr"}, []string{"face/web"}, "codes to photograph are drawn in one place"},
 	{[]string{"golang.org/x/crypto/"}, []string{"credential"}, "passwords are hashed in one place"},
 	{[]string{"github.com/miekg/dns", "github.com/miekg/dns/"}, []string{"probe", "lab"}, "probe asks the DNS and the lab answers; everybody else asks probe.Resolver"},
 	{[]string{"codeberg.org/go-pdf/fpdf", "golang.org/x/image/"}, []string{"compose"}, "editions go to paper in one place"},

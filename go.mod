@@ -29,6 +29,7 @@ require (
 	golang.org/x/net v0.62.0
 	modernc.org/sqlite v1.60.1
 	pgregory.net/rapid v1.3.0
+	rsc.io/qr v0.2.0
 )
 
 require golang.org/x/crypto v0.58.0

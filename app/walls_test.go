@@ -180,7 +180,7 @@ var methods = map[string]reading{
 	"Decide": nil, "ApproveDecision": nil, "EndDecision": nil,
 	"SaveDraft": nil, "Approve": nil, "Withdraw": nil, "Publish": nil, "Bounce": nil, "Redeliver": nil,
 	"SetCase": nil, "SetCases": nil, "Undo": nil, "OptOuts": nil, "SetOptOut": nil, "SetSchedule": nil, "AddSurvey": nil, "StopSurvey": nil, "ResumeSurveys": nil, "GrantWorker": nil, "Record": nil,
-	"Users": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
+	"Users": nil, "Account": nil, "Tokens": nil, "VerifyAudit": nil, "Verify": nil, "Backup": nil, "Restore": nil, "Rebuild": nil, "Purge": nil, "Compact": nil,
 	"ApplyConstituents": nil, "AddUser": nil, "DisableUser": nil, "SetPassword": nil, "ChangePassword": nil, "BeginCodes": nil, "ConfirmCodes": nil, "RemoveCodes": nil, "AddLink": nil, "SessionsOf": nil, "EndSessions": nil, "Unlock": nil,
 	"PasskeyHandle": nil, "AddPasskey": nil, "Passkeys": nil, "RemovePasskeys": nil, "MapSubject": nil, "UnmapSubjects": nil, "Subjects": nil, "AddToken": nil, "RevokeToken": nil, "Take": nil,
 }

@@ -42,6 +42,9 @@ func newWorld(t testing.TB, place string) *world {
 		}
 		return nil
 	}
+	if store.IsURL(place) {
+		w.opt.Secret = filepath.Join(t.TempDir(), store.SecretFile)
+	}
 	w.store = storetest.Open(t, place, w.opt)
 	return w
 }

@@ -145,12 +145,31 @@ func (sc *Scoped) Users(ctx context.Context) ([]User, error) {
 	if err := sc.may("user list"); err != nil {
 		return nil, err
 	}
+	return sc.users(ctx, "")
+}
+
+// Account is oneself, as whoever signed in.
+func (sc *Scoped) Account(ctx context.Context) (User, error) {
+	if err := sc.self(); err != nil {
+		return User{}, err
+	}
+	us, err := sc.users(ctx, " where u.name = ?", sc.p.Name)
+	if err == nil && len(us) != 1 {
+		err = vedette.NotFound("user %s", sc.p.Name)
+	}
+	if err != nil {
+		return User{}, err
+	}
+	return us[0], nil
+}
+
+func (sc *Scoped) users(ctx context.Context, where string, args ...any) ([]User, error) {
 	locked, err := sc.s.locked(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []User
-	err = sc.s.each(ctx, "select (select count(*) from passwords p where p.user_k = u.k), (select count(*) from totps t where t.user_k = u.k and t.confirmed_at is not null), (select count(*) from recoveries r where r.user_k = u.k and r.used_at is null), (select count(*) from passkeys k where k.user_k = u.k), u.name, u.roles, u.constituents, u.orgs, u.created_at, u.disabled_at from users u order by u.name", nil, func(scan func(...any) error) error {
+	err = sc.s.each(ctx, "select (select count(*) from passwords p where p.user_k = u.k), (select count(*) from totps t where t.user_k = u.k and t.confirmed_at is not null), (select count(*) from recoveries r where r.user_k = u.k and r.used_at is null), (select count(*) from passkeys k where k.user_k = u.k), u.name, u.roles, u.constituents, u.orgs, u.created_at, u.disabled_at from users u"+where+" order by u.name", args, func(scan func(...any) error) error {
 		var passwords, codes, recovery, passkeys int
 		u, err := scanUser(func(dest ...any) error {
 			return scan(append([]any{&passwords, &codes, &recovery, &passkeys}, dest...)...)

@@ -82,6 +82,7 @@ type view struct {
 	Crumbs         []crumb
 	Actions, Meta  templ.Component
 	Marking        string // of all that the page shows, "" when nothing carries one
+	Status         int    // of the answer; 0 is 200
 	Live           bool   // the page fetches itself again while work goes on
 	Every          int    // seconds between two fetches of a live page; 0 is 2
 
@@ -143,7 +144,7 @@ func (p *Pages) page(r *face.Request, v view, content templ.Component) error {
 	v.Told, v.Undo = r.Session.Told(r.Context())
 	v.Theme = theme(r)
 	v.Asked = cmp.Or(v.Asked, "")
-	return write(r, http.StatusOK, shell(v), content)
+	return write(r, cmp.Or(v.Status, http.StatusOK), shell(v), content)
 }
 
 // write renders into memory first, so that what fails is an error and no half page.

@@ -103,6 +103,7 @@ document.addEventListener("keydown", (e) => {
 });
 const keys = $("[data-keys-switch]");
 if (keys) {
+  keys.closest("[hidden]")?.removeAttribute("hidden");
   keys.checked = !off();
   keys.addEventListener("change", () => localStorage.setItem("keys", keys.checked ? "on" : "off"));
 }
@@ -116,6 +117,9 @@ document.addEventListener("htmx:after:swap", () => {
   const all = rows();
   if (at >= 0 && all[at]) all[at].classList.add("cursor");
 });
+
+// ---- what is shown once is there to be copied ----
+$$("[data-select]").forEach((i) => i.select());
 
 // ---- dialogs ----
 document.addEventListener("click", (e) => {
