@@ -197,3 +197,85 @@ func TestPagesOfPublications(t *testing.T) {
 		d.shows(d.get("viewer", id, 200), "Withdrawn: another product")
 	})
 }
+
+// TestPagesOfCases: what people do about a case, with the buttons of its page.
+func TestPagesOfCases(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		d := alertDesks(t, place)
+		ctx := context.Background()
+		id := vedette.CaseID("alpha", "CVE-2026-1001")
+		path, others := "/cases/"+id, "/cases/"+vedette.CaseID("bravo", "CVE-2026-1001")
+		sc := func() *store.Scoped { return d.run(vedette.Local()).sc }
+		before := d.hashes()
+		d.shows(d.get("lead", path, 200), "vpn.alpha.example:443", "Why this deadline", "Opened by the line", "every constituent, the next ones too", "Set the state", "Assignee")
+		mine := d.get("manager", path, 200)
+		d.shows(mine, "Your answer", "Ask for acceptance", "vpn.alpha.example:443")
+		d.lacks(mine, append(ofBravo, "every constituent", "Set the state")...)
+		d.lacks(d.get("viewer", path, 200), append(ofBravo, "Your answer", "<form method=\"post\" action=\"/cases")...)
+		for _, who := range []string{"viewer", "manager"} {
+			d.get(who, others, 404)
+		}
+		d.get("lead", "/cases/C-000000000000", 404)
+		sameHashes(t, d.hashes(), before, "after looking")
+
+		d.post("lead", path+"/set", url.Values{"state": {"triaged"}, "reason": {"as at bravo.example"}}, 303)
+		d.post("lead", path+"/set", url.Values{"assignee": {"analyst"}}, 303)
+		d.post("viewer", path+"/set", url.Values{"state": {"closed"}}, 404)
+		d.post("manager", others+"/set", url.Values{"state": {"triaged"}}, 404)
+		d.post("manager", path+"/answer", url.Values{"state": {"reported fixed"}, "date": {"2026-03-01"}}, 303)
+		c, err := sc().Case(ctx, id)
+		if err != nil || c.State != vedette.CaseReportedFixed || c.Note != "fixed on 2026-03-01" || c.Assignee != "analyst" {
+			t.Errorf("%+v, %v", c, err)
+		}
+		d.shows(d.get("lead", path, 200), "as at bravo.example", "State triaged", "State reported fixed")
+		mine = d.get("manager", path, 200)
+		d.shows(mine, "State triaged")
+		d.lacks(mine, ofBravo...)
+
+		decide := url.Values{"kind": {"risk accepted"}, "reason": {"replaced in May"}, "until": {"2026-05-31"}}
+		d.post("viewer", path+"/decide", decide, 404)
+		d.post("manager", others+"/decide", decide, 404)
+		d.post("manager", path+"/decide", url.Values{"kind": {"risk accepted"}, "reason": {"r"}, "until": {"2020-01-01"}}, 422)
+		d.post("manager", path+"/decide", url.Values{"kind": {"false positive"}, "reason": {"r"}, "where": {"everywhere"}}, 403)
+		d.post("manager", path+"/decide", decide, 303)
+		ds, err := sc().Decisions(ctx, "", 10)
+		if err != nil || len(ds) != 1 || ds[0].Constituent != "alpha" || ds[0].By != "manager" || !ds[0].Until.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Fatalf("%+v, %v", ds, err)
+		}
+		d.shows(d.get("lead", "/decisions?state=waiting", 200), "replaced in May", "Waiting for approval")
+		d.shows(d.get("lead", path, 200), "Waiting for approval", ">Approve<")
+		d.lacks(d.get("manager", path, 200), ">Approve<")
+		d.post("manager", "/decisions/"+ds[0].ID+"/approve", nil, 404)
+		d.post("lead", "/decisions/"+ds[0].ID+"/approve", url.Values{"case": {id}}, 303)
+		d.shows(d.get("viewer", path, 200), "Risk accepted, until Sun 31 May 2026", "In force")
+		d.post("lead", "/decisions/"+ds[0].ID+"/end", url.Values{"case": {id}}, 403)
+		d.post("lead", "/decisions/"+ds[0].ID+"/end", url.Values{"case": {id}, "reason": {"it is used"}}, 303)
+		d.shows(d.get("viewer", "/decisions?state=ended", 200), "replaced in May", "Ended")
+	})
+}
+
+// TestPagesOfFindings: the evidence of one finding, byte for byte.
+func TestPagesOfFindings(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		d := alertDesks(t, place)
+		fs, _, err := d.run(vedette.Local()).sc.Findings(context.Background(), store.FindingFilter{Weakness: "CVE-2026-1001"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := d.hashes()
+		for _, f := range fs {
+			page := d.get("lead", "/findings/"+f.ID, 200)
+			d.shows(page, f.Weakness, "Evidence", "Is it there now?", vedette.CaseID(f.Constituent, f.Weakness))
+			if f.Constituent == "bravo" {
+				d.get("viewer", "/findings/"+f.ID, 404)
+				d.post("manager", "/findings/"+f.ID+"/retest", nil, 404)
+				continue
+			}
+			d.shows(page, "At other constituents")
+			mine := d.get("viewer", "/findings/"+f.ID, 200)
+			d.lacks(mine, append(ofBravo, "At other constituents", "Retest this place")...)
+		}
+		d.get("lead", "/findings/F-x", 422)
+		sameHashes(t, d.hashes(), before, "after looking")
+	})
+}

@@ -142,6 +142,9 @@ var methods = map[string]reading{
 	"Case": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return one(ctx, sc.Case, append(slices.Clone(x.cases), "C-000000000000"))
 	},
+	"CaseHistory": func(ctx context.Context, sc *store.Scoped, x targets) []any {
+		return one(ctx, sc.CaseHistory, append(slices.Clone(x.cases), "C-000000000000"))
+	},
 	"Publications": func(ctx context.Context, sc *store.Scoped, x targets) []any {
 		return all(sc.Publications(ctx, "", 100))
 	},

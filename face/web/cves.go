@@ -402,7 +402,7 @@ func retestAll(r *face.Request, ids []string, back string) error {
 // alertRoutes are the pages from a vulnerability to the answer of a constituent.
 func (p *Pages) alertRoutes() []face.Route {
 	get, post := http.MethodGet, http.MethodPost
-	return slices.Concat(cveList.routes(p), p.publicationRoutes(), []face.Route{
+	return slices.Concat(cveList.routes(p), p.publicationRoutes(), p.caseRoutes(), p.decisionRoutes(), p.findingRoutes(), []face.Route{
 		{Method: get, Path: "/cves/{id}", Act: "cve show", Serve: p.cve},
 		{Method: post, Path: "/cves/{id}/draft", Act: "publication draft", Serve: p.draftAlert},
 		{Method: post, Path: "/cves/{id}/retest", Act: "finding retest", Serve: p.retestCVE},

@@ -853,7 +853,7 @@ func cveGroupRows(g cveGroup, c cveView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = whyRuling(g.Decision, g.Asserted, g.Observed, g.ClockStart, g.Deadline).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = whyRuling(g.Decision, orWords(stamp(g.Asserted), "never"), g.Observed, g.ClockStart, g.Deadline).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -2353,7 +2353,7 @@ func cveScores(j *vedette.Join) templ.Component {
 }
 
 // whyRuling is a ruling with every input; what nobody says is marked.
-func whyRuling(d vedette.Ruling, asserted, observed, start, deadline time.Time) templ.Component {
+func whyRuling(d vedette.Ruling, asserted string, observed, start, deadline time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -2494,9 +2494,9 @@ func whyRuling(d vedette.Ruling, asserted, observed, start, deadline time.Time) 
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var126 string
-		templ_7745c5c3_Var126, templ_7745c5c3_Err = templ.JoinStringErrs(orWords(stamp(asserted), "never"))
+		templ_7745c5c3_Var126, templ_7745c5c3_Err = templ.JoinStringErrs(asserted)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `cves.templ`, Line: 452, Col: 42}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `cves.templ`, Line: 452, Col: 17}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var126))
 		if templ_7745c5c3_Err != nil {
