@@ -196,6 +196,7 @@ var onlyIn = []struct {
 	{[]string{"rsc.io/qr"}, []string{"face/web"}, "codes to photograph are drawn in one place"},
 	{[]string{"golang.org/x/crypto/"}, []string{"credential"}, "passwords are hashed in one place"},
 	{[]string{"github.com/miekg/dns", "github.com/miekg/dns/"}, []string{"probe", "lab"}, "probe asks the DNS and the lab answers; everybody else asks probe.Resolver"},
+	{[]string{"github.com/danielgtaylor/huma/"}, []string{"face/api"}, "calls of programs are read and described in one place"},
 	{[]string{"codeberg.org/go-pdf/fpdf", "golang.org/x/image/"}, []string{"compose"}, "editions go to paper in one place"},
 	{[]string{"github.com/wneessen/go-mail/", "github.com/ProtonMail/go-crypto/", "github.com/smallstep/pkcs7"}, []string{"deliver"}, "deliver alone sends and seals mails"},
 	{[]string{"encoding/gob", "math/rand"}, nil, "the first is no format to keep; randomness is seeded (math/rand/v2) or secret (crypto/rand)"},

@@ -58,7 +58,7 @@
 // what may be touched. survey plans what a run looks at.
 //
 // What goes out: compose turns what is known into publications, deliver brings
-// what is owed, face/web has the pages.
+// what is owed, face/web has the pages, face/api the REST interface.
 //
 // Under them lie policy, which decides who may read and do what, store, which
 // has all SQL, once, for SQLite and PostgreSQL, credential, the arithmetic of
