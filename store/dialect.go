@@ -17,6 +17,9 @@ type dialect struct {
 	// bulkRows is how many rows one insert writes: more cost more on SQLite,
 	// fewer do on PostgreSQL, which takes 65,535 parameters at most.
 	bulkRows int
+	// arrayRows is the same for rows of integers, whose columns are handed in
+	// as arrays; 0 where the engine takes none.
+	arrayRows int
 	// compact are the statements that give free pages back.
 	compact []string
 	// integrity is the query that checks the engine's own file, "" when the engine watches itself.
@@ -52,6 +55,7 @@ var postgres = dialect{
 	numbered:   true,
 	compact:    []string{"vacuum full"},
 	bulkRows:   1000,
+	arrayRows:  5000,
 }
 
 // bind renders the `?` of one SQL text for the engine: `$n` is a named

@@ -64,7 +64,7 @@ func (t *tx) expand(pairs []placed) error {
 		if err != nil {
 			return err
 		}
-		if err := t.writeProofs(proofs); err != nil {
+		if err := t.writeProofs(proofs, newHeld()); err != nil {
 			return err
 		}
 	}
@@ -236,34 +236,120 @@ func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]shown
 	return out, nil
 }
 
-// writeProofs keeps findings and evidence.
-func (t *tx) writeProofs(proofs []proof) error {
-	slices.SortFunc(proofs, func(a, b proof) int {
-		return cmp.Or(cmp.Compare(a.finding, b.finding), cmp.Compare(a.site.from, b.site.from), cmp.Compare(a.observation, b.observation), cmp.Compare(a.pair, b.pair))
-	})
-	f := t.bulk("findings", "k, object_k, constituent_k, asset_k, port, proto_k, place_k, first_t",
-		" on conflict (k) do update set first_t = case when excluded.first_t < findings.first_t then excluded.first_t else findings.first_t end")
-	e := t.bulk("evidence", "finding_k, observation_k, pair_k, mark_k, rank", " on conflict (finding_k, observation_k, pair_k) do update set mark_k = excluded.mark_k, rank = excluded.rank")
-	var last int64 = -1
-	for _, p := range proofs {
-		if p.finding != last {
-			s := p.site
-			if err := f.add(p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from); err != nil {
-				return err
-			}
-			last = p.finding
-		}
-		if err := e.add(p.finding, p.observation, p.pair, p.mark, p.rank); err != nil {
+// held are findings and evidence that the store has where proofs are written.
+type held struct {
+	first map[int64]int64 // of a finding
+	rows  map[proofKey]*heldRow
+}
+
+type proofKey struct{ finding, observation, pair int64 }
+
+// heldRow is what evidence says. What nothing supports any more goes, when all
+// that could is looked at.
+type heldRow struct {
+	mark, rank int64
+	supported  bool
+}
+
+func newHeld() *held { return &held{map[int64]int64{}, map[proofKey]*heldRow{}} }
+
+// read adds the findings of a condition of our own, and then their evidence: of
+// a join a planner might read all there is.
+func (h *held) read(t *tx, where string, supported bool) error {
+	var ks []int64
+	if err := t.each("select k, first_t from findings where "+where, nil, func(scan func(...any) error) error {
+		var k, first int64
+		err := scan(&k, &first)
+		h.first[k] = first
+		ks = append(ks, k)
+		return err
+	}); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(ks, 400) {
+		if err := t.each("select finding_k, observation_k, pair_k, mark_k, rank from evidence where finding_k in "+ints(part), nil, func(scan func(...any) error) error {
+			var k proofKey
+			row := &heldRow{supported: supported}
+			err := scan(&k.finding, &k.observation, &k.pair, &row.mark, &row.rank)
+			h.rows[k] = row
+			return err
+		}); err != nil {
 			return err
 		}
 	}
-	if err := f.flush(); err != nil {
+	return nil
+}
+
+// writeProofs keeps findings and evidence, as far as the store does not hold them.
+func (t *tx) writeProofs(proofs []proof, have *held) error {
+	slices.SortFunc(proofs, func(a, b proof) int {
+		return cmp.Or(cmp.Compare(a.finding, b.finding), cmp.Compare(a.site.from, b.site.from), cmp.Compare(a.observation, b.observation), cmp.Compare(a.pair, b.pair))
+	})
+	if err := t.writeFindings(proofs, have); err != nil {
 		return err
 	}
-	if err := e.flush(); err != nil {
+	w := t.numbers("evidence", "finding_k, observation_k, pair_k, mark_k, rank", "")
+	for i := range proofs {
+		p := &proofs[i]
+		was := have.rows[proofKey{p.finding, p.observation, p.pair}]
+		if was == nil {
+			if err := w.add(p.finding, p.observation, p.pair, p.mark, p.rank); err != nil {
+				return err
+			}
+			continue
+		}
+		was.supported = true
+		if was.mark == p.mark && was.rank == p.rank {
+			continue
+		}
+		if _, err := t.exec("update evidence set mark_k = ?, rank = ? where finding_k = ? and observation_k = ? and pair_k = ?", p.mark, p.rank, p.finding, p.observation, p.pair); err != nil {
+			return err
+		}
+	}
+	if err := w.flush(); err != nil {
 		return err
 	}
 	return t.touchCases(proofs)
+}
+
+// writeFindings keeps the findings of proofs in the order of their keys. Those
+// that the store has without being held are held afterwards: another place's
+// may have the same key.
+func (t *tx) writeFindings(proofs []proof, have *held) error {
+	w := t.numbers("findings", "k, object_k, constituent_k, asset_k, port, proto_k, place_k, first_t", " on conflict (k) do nothing")
+	var fresh []int64
+	var last int64 = -1
+	for i := range proofs {
+		p := &proofs[i]
+		if _, known := have.first[p.finding]; known || p.finding == last {
+			continue
+		}
+		s := p.site
+		if err := w.add(p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from); err != nil {
+			return err
+		}
+		fresh, last = append(fresh, p.finding), p.finding
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if w.wrote < int64(len(fresh)) {
+		for part := range slices.Chunk(fresh, 400) {
+			if err := have.read(t, "k in "+ints(part), true); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range proofs {
+		p := &proofs[i]
+		if first, known := have.first[p.finding]; known && p.site.from < first {
+			have.first[p.finding] = p.site.from
+			if _, err := t.exec("update findings set first_t = ? where k = ?", p.site.from, p.finding); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // matched: most facts meet nothing, so their places need not be read. It is
@@ -305,10 +391,14 @@ func (w *Work) SettleAssets() error {
 	if err != nil {
 		return err
 	}
-	if err := t.dropUnproved(assets, declared, proofs); err != nil {
+	have, err := t.heldOn(assets, declared)
+	if err != nil {
 		return err
 	}
-	return t.writeProofs(proofs)
+	if err := t.writeProofs(proofs, have); err != nil {
+		return err
+	}
+	return t.dropUnproved(have)
 }
 
 // pairsOf are the pairs of the sites' facts.
@@ -341,42 +431,36 @@ func (t *tx) pairsOf(sites []site) (map[int64][]*placed, error) {
 	return by, nil
 }
 
-// dropUnproved removes evidence of these assets that nothing supports now.
-func (t *tx) dropUnproved(assets, declared []int64, proofs []proof) error {
-	type key struct{ f, o, p int64 }
-	want := make(map[key]bool, len(proofs))
-	for _, p := range proofs {
-		want[key{p.finding, p.observation, p.pair}] = true
-	}
-	var gone []key
-	touched := map[int64]bool{}
-	collect := func(where string) error {
-		return t.each("select e.finding_k, e.observation_k, e.pair_k from findings f join evidence e on e.finding_k = f.k where "+where, nil, func(scan func(...any) error) error {
-			var k key
-			err := scan(&k.f, &k.o, &k.p)
-			if !want[k] {
-				gone = append(gone, k)
-				touched[k.f] = true
-			}
-			return err
-		})
-	}
+// heldOn is what the store has of the findings of assets, and of the declared
+// software of constituents.
+func (t *tx) heldOn(assets, declared []int64) (*held, error) {
+	have := newHeld()
 	owners, err := t.ownersOf(assets)
 	if err != nil {
-		return err
+		return have, err
 	}
 	for owner, as := range owners {
-		if err := collect("f.constituent_k = " + itoa(owner) + " and f.asset_k in " + ints(as)); err != nil {
-			return err
+		if err := have.read(t, "constituent_k = "+itoa(owner)+" and asset_k in "+ints(as), false); err != nil {
+			return have, err
 		}
 	}
 	for _, c := range declared {
-		if err := collect("f.constituent_k = " + itoa(c) + " and f.asset_k = 0"); err != nil {
-			return err
+		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", false); err != nil {
+			return have, err
 		}
 	}
-	for _, k := range gone {
-		if _, err := t.exec("delete from evidence where finding_k = ? and observation_k = ? and pair_k = ?", k.f, k.o, k.p); err != nil {
+	return have, nil
+}
+
+// dropUnproved removes evidence that nothing supports now.
+func (t *tx) dropUnproved(have *held) error {
+	touched := map[int64]bool{}
+	for k, row := range have.rows {
+		if row.supported {
+			continue
+		}
+		touched[k.finding] = true
+		if _, err := t.exec("delete from evidence where finding_k = ? and observation_k = ? and pair_k = ?", k.finding, k.observation, k.pair); err != nil {
 			return err
 		}
 	}

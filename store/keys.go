@@ -299,6 +299,11 @@ func (b *bulk) text(rows int) string {
 
 func (b *bulk) add(values ...any) error {
 	b.args = append(b.args, values...)
+	return b.added()
+}
+
+// added counts a row whose values are in args, and writes when it is one of many.
+func (b *bulk) added() error {
 	b.rows++
 	if b.rows < b.t.d.bulkRows {
 		return nil
@@ -335,5 +340,60 @@ func (b *bulk) flush() error {
 	n, err := run(b.text(b.rows), b.args...)
 	b.args, b.rows = b.args[:0], 0
 	b.wrote += n
+	return err
+}
+
+// numbers writes many rows of one table whose columns are all integers. Where
+// the engine takes arrays, a statement has one parameter for each column: a
+// parameter for each value costs it nearly as much as the row.
+type numbers struct {
+	rows    *bulk // without arrays
+	t       *tx
+	text    string
+	columns [][]int64
+	wrote   int64
+}
+
+func (t *tx) numbers(table, columns, tail string) *numbers {
+	if t.d.arrayRows == 0 {
+		return &numbers{rows: t.bulk(table, columns, tail)}
+	}
+	n := strings.Count(columns, ",") + 1
+	text := "insert into " + table + "(" + columns + ") select unnest(?::bigint[])" + strings.Repeat(", unnest(?::bigint[])", n-1) + tail
+	return &numbers{t: t, text: text, columns: make([][]int64, n)}
+}
+
+func (w *numbers) add(values ...int64) error {
+	if w.rows != nil {
+		for _, v := range values {
+			w.rows.args = append(w.rows.args, v)
+		}
+		return w.rows.added()
+	}
+	for i, v := range values {
+		w.columns[i] = append(w.columns[i], v)
+	}
+	if len(w.columns[0]) < w.t.d.arrayRows {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *numbers) flush() error {
+	if w.rows != nil {
+		err := w.rows.flush()
+		w.wrote = w.rows.wrote
+		return err
+	}
+	if len(w.columns[0]) == 0 {
+		return nil
+	}
+	args := make([]any, len(w.columns))
+	for i, c := range w.columns {
+		args[i] = c
+		w.columns[i] = c[:0]
+	}
+	n, err := w.t.exec(w.text, args...)
+	w.wrote += n
 	return err
 }
