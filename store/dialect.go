@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // dialect is all that the two engines do not share. No other file asks which
@@ -20,6 +22,9 @@ type dialect struct {
 	// arrayRows is the same for rows of integers, whose columns are handed in
 	// as arrays; 0 where the engine takes none.
 	arrayRows int
+	// unplanned is handed in with a text that will not come again, so that the
+	// driver keeps no plan of it.
+	unplanned []any
 	// compact are the statements that give free pages back.
 	compact []string
 	// integrity is the query that checks the engine's own file, "" when the engine watches itself.
@@ -56,6 +61,7 @@ var postgres = dialect{
 	compact:    []string{"vacuum full"},
 	bulkRows:   1000,
 	arrayRows:  5000,
+	unplanned:  []any{pgx.QueryExecModeExec},
 }
 
 // bind renders the `?` of one SQL text for the engine: `$n` is a named
@@ -146,6 +152,15 @@ func (d *dialect) resetSerials(t *tx) error {
 		}
 	}
 	return nil
+}
+
+// among is the condition that a column is one of keys, with its parameters: an
+// array leaves the text the same, so that it is planned once.
+func (d *dialect) among(column string, ks []int64) (where string, args []any) {
+	if d.arrayRows == 0 {
+		return column + " in " + ints(ks), nil
+	}
+	return column + " = any(?::bigint[])", []any{ks}
 }
 
 // ints renders keys for an `in (...)`; they are integers of our own, never

@@ -26,9 +26,9 @@ type site struct {
 const siteColumns = `o.k, o.asset_k, o.constituent_k, o.check_k, o.port, o.proto_k, o.place_k, o.fact_k, o.mark_k, o.from_t,
 	coalesce((select a.id from assets a where a.k = o.asset_k), ''), coalesce((select c.id from constituents c where c.k = o.constituent_k), '') from observations o`
 
-func (t *tx) sites(where string) ([]site, error) {
+func (t *tx) sites(where string, args []any) ([]site, error) {
 	var out []site
-	err := t.each("select "+siteColumns+" where "+where+" order by o.k", nil, func(scan func(...any) error) error {
+	err := t.each("select "+siteColumns+" where "+where+" order by o.k", args, func(scan func(...any) error) error {
 		var s site
 		err := scan(&s.k, &s.asset, &s.constituent, &s.check, &s.port, &s.proto, &s.place, &s.fact, &s.mark, &s.from, &s.assetID, &s.constituentID)
 		out = append(out, s)
@@ -56,7 +56,7 @@ func (t *tx) expand(pairs []placed) error {
 		by[p.fact] = append(by[p.fact], p)
 	}
 	for part := range slices.Chunk(facts, 100) {
-		sites, err := t.sites("o.fact_k in " + ints(part))
+		sites, err := t.sites(t.d.among("o.fact_k", part))
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,8 @@ func (t *tx) weaknesses(sites []site, by map[int64][]*placed) (map[int64]string,
 		}
 	}
 	for part := range slices.Chunk(ks, 400) {
-		if err := t.each("select k, id from objects where k in "+ints(part), nil, func(scan func(...any) error) error {
+		where, args := t.d.among("k", part)
+		if err := t.each("select k, id from objects where "+where, args, func(scan func(...any) error) error {
 			var k int64
 			var id string
 			err := scan(&k, &id)
@@ -255,9 +256,9 @@ func newHeld() *held { return &held{map[int64]int64{}, map[proofKey]*heldRow{}} 
 
 // read adds the findings of a condition of our own, and then their evidence: of
 // a join a planner might read all there is.
-func (h *held) read(t *tx, where string, supported bool) error {
+func (h *held) read(t *tx, where string, args []any, supported bool) error {
 	var ks []int64
-	if err := t.each("select k, first_t from findings where "+where, nil, func(scan func(...any) error) error {
+	if err := t.each("select k, first_t from findings where "+where, args, func(scan func(...any) error) error {
 		var k, first int64
 		err := scan(&k, &first)
 		h.first[k] = first
@@ -267,7 +268,8 @@ func (h *held) read(t *tx, where string, supported bool) error {
 		return err
 	}
 	for part := range slices.Chunk(ks, 400) {
-		if err := t.each("select finding_k, observation_k, pair_k, mark_k, rank from evidence where finding_k in "+ints(part), nil, func(scan func(...any) error) error {
+		where, args := t.d.among("finding_k", part)
+		if err := t.each("select finding_k, observation_k, pair_k, mark_k, rank from evidence where "+where, args, func(scan func(...any) error) error {
 			var k proofKey
 			row := &heldRow{supported: supported}
 			err := scan(&k.finding, &k.observation, &k.pair, &row.mark, &row.rank)
@@ -335,7 +337,8 @@ func (t *tx) writeFindings(proofs []proof, have *held) error {
 	}
 	if w.wrote < int64(len(fresh)) {
 		for part := range slices.Chunk(fresh, 400) {
-			if err := have.read(t, "k in "+ints(part), true); err != nil {
+			where, args := t.d.among("k", part)
+			if err := have.read(t, where, args, true); err != nil {
 				return err
 			}
 		}
@@ -370,14 +373,15 @@ func (w *Work) SettleAssets() error {
 	}
 	var sites []site
 	for part := range slices.Chunk(assets, 400) {
-		s, err := t.sites("o.asset_k in " + ints(part) + matched)
+		where, args := t.d.among("o.asset_k", part)
+		s, err := t.sites(where+matched, args)
 		if err != nil {
 			return err
 		}
 		sites = append(sites, s...)
 	}
 	if len(declared) > 0 {
-		s, err := t.sites("o.asset_k = 0 and o.constituent_k in " + ints(declared) + matched)
+		s, err := t.sites("o.asset_k = 0 and o.constituent_k in "+ints(declared)+matched, nil)
 		if err != nil {
 			return err
 		}
@@ -410,7 +414,8 @@ func (t *tx) pairsOf(sites []site) (map[int64][]*placed, error) {
 	slices.Sort(fs)
 	by := map[int64][]*placed{}
 	for part := range slices.Chunk(slices.Compact(fs), 400) {
-		if err := t.each("select k, object_k, fact_k, mark_k, rank, case when body like '%\"q\":%' then body else '' end from pairs where fact_k in "+ints(part)+" order by k", nil, func(scan func(...any) error) error {
+		where, args := t.d.among("fact_k", part)
+		if err := t.each("select k, object_k, fact_k, mark_k, rank, case when body like '%\"q\":%' then body else '' end from pairs where "+where+" order by k", args, func(scan func(...any) error) error {
 			p := &placed{}
 			var body string
 			if err := scan(&p.k, &p.object, &p.fact, &p.mark, &p.rank, &body); err != nil {
@@ -440,12 +445,15 @@ func (t *tx) heldOn(assets, declared []int64) (*held, error) {
 		return have, err
 	}
 	for owner, as := range owners {
-		if err := have.read(t, "constituent_k = "+itoa(owner)+" and asset_k in "+ints(as), false); err != nil {
-			return have, err
+		for part := range slices.Chunk(as, 400) {
+			where, args := t.d.among("asset_k", part)
+			if err := have.read(t, "constituent_k = "+itoa(owner)+" and "+where, args, false); err != nil {
+				return have, err
+			}
 		}
 	}
 	for _, c := range declared {
-		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", false); err != nil {
+		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", nil, false); err != nil {
 			return have, err
 		}
 	}
@@ -480,7 +488,9 @@ func (t *tx) dropUnproved(have *held) error {
 func (t *tx) ownersOf(assets []int64) (map[int64][]int64, error) {
 	out := map[int64][]int64{}
 	for part := range slices.Chunk(assets, 400) {
-		if err := t.each("select k, owner_k from assets where k in "+ints(part)+" union select asset_k, constituent_k from observations where asset_k in "+ints(part), nil, func(scan func(...any) error) error {
+		here, args := t.d.among("k", part)
+		there, more := t.d.among("asset_k", part)
+		if err := t.each("select k, owner_k from assets where "+here+" union select asset_k, constituent_k from observations where "+there, append(args, more...), func(scan func(...any) error) error {
 			var k, o int64
 			err := scan(&k, &o)
 			out[o] = append(out[o], k)

@@ -279,6 +279,9 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 	if err := t.hook("exec", q); err != nil {
 		return 0, err
 	}
+	if t.d.numbered { // pgx keeps the plan with the connection, a statement of ours would end with the transaction
+		return t.run(q, args)
+	}
 	st, err := t.stmt(q)
 	if err != nil {
 		return 0, err
@@ -295,6 +298,13 @@ func (t *tx) once(q string, args ...any) (int64, error) {
 	if err := t.hook("exec", q); err != nil {
 		return 0, err
 	}
+	if len(args) == 0 {
+		args = t.d.unplanned
+	}
+	return t.run(q, args)
+}
+
+func (t *tx) run(q string, args []any) (int64, error) {
 	r, err := t.tx.ExecContext(t.ctx, t.d.bind(q), args...)
 	if err != nil {
 		return 0, fmt.Errorf("%w in %.200s", err, q)
@@ -307,7 +317,10 @@ func (t *tx) each(q string, args []any, f func(scan func(...any) error) error) e
 	if err := t.hook("query", q); err != nil {
 		return err
 	}
-	if len(args) == 0 || strings.Contains(q, " in (") { // its text will not come again
+	if len(args) == 0 { // its text will not come again
+		args = t.d.unplanned
+	}
+	if t.d.numbered || len(args) == 0 || strings.Contains(q, " in (") {
 		rows, err := t.tx.QueryContext(t.ctx, t.d.bind(q), args...)
 		return drain(rows, err, q, f)
 	}

@@ -137,7 +137,8 @@ func (y *System) Done(ctx context.Context, ids []int64) error {
 func (t *tx) deleteTodo(ids []int64) error {
 	for len(ids) > 0 {
 		n := min(len(ids), 500)
-		if _, err := t.once("delete from todo where id in " + ints(ids[:n])); err != nil {
+		where, args := t.d.among("id", ids[:n])
+		if _, err := t.once("delete from todo where "+where, args...); err != nil {
 			return err
 		}
 		ids = ids[n:]
