@@ -240,23 +240,27 @@ func softwareOn(q querier, assets map[int64]bool, and string) (map[int64][]shown
 // held are findings and evidence that the store has where proofs are written.
 type held struct {
 	first map[int64]int64 // of a finding
-	rows  map[proofKey]*heldRow
+	rows  map[proofKey]heldRow
 }
 
 type proofKey struct{ finding, observation, pair int64 }
 
-// heldRow is what evidence says. What nothing supports any more goes, when all
-// that could is looked at.
-type heldRow struct {
-	mark, rank int64
-	supported  bool
-}
+// heldRow is what evidence says.
+type heldRow struct{ mark, rank int64 }
 
-func newHeld() *held { return &held{map[int64]int64{}, map[proofKey]*heldRow{}} }
+func newHeld() *held { return &held{map[int64]int64{}, map[proofKey]heldRow{}} }
+
+func (p *proof) key() proofKey { return proofKey{p.finding, p.observation, p.pair} }
+
+// findingRow are the columns of the proof's finding.
+func (p *proof) findingRow() []int64 {
+	s := p.site
+	return []int64{p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from}
+}
 
 // read adds the findings of a condition of our own, and then their evidence: of
 // a join a planner might read all there is.
-func (h *held) read(t *tx, where string, args []any, supported bool) error {
+func (h *held) read(t *tx, where string, args []any) error {
 	var ks []int64
 	if err := t.each("select k, first_t from findings where "+where, args, func(scan func(...any) error) error {
 		var k, first int64
@@ -271,7 +275,7 @@ func (h *held) read(t *tx, where string, args []any, supported bool) error {
 		where, args := t.d.among("finding_k", part)
 		if err := t.each("select finding_k, observation_k, pair_k, mark_k, rank from evidence where "+where, args, func(scan func(...any) error) error {
 			var k proofKey
-			row := &heldRow{supported: supported}
+			var row heldRow
 			err := scan(&k.finding, &k.observation, &k.pair, &row.mark, &row.rank)
 			h.rows[k] = row
 			return err
@@ -290,25 +294,25 @@ func (t *tx) writeProofs(proofs []proof, have *held) error {
 	if err := t.writeFindings(proofs, have); err != nil {
 		return err
 	}
-	w := t.numbers("evidence", "finding_k, observation_k, pair_k, mark_k, rank", "")
+	const columns = "finding_k, observation_k, pair_k, mark_k, rank"
+	fresh := t.numbers("evidence", columns, "")
+	changed := t.numbers("evidence", columns, " on conflict (finding_k, observation_k, pair_k) do update set mark_k = excluded.mark_k, rank = excluded.rank")
 	for i := range proofs {
-		p := &proofs[i]
-		was := have.rows[proofKey{p.finding, p.observation, p.pair}]
-		if was == nil {
-			if err := w.add(p.finding, p.observation, p.pair, p.mark, p.rank); err != nil {
-				return err
+		p, w := &proofs[i], fresh
+		if was, ok := have.rows[p.key()]; ok {
+			if was.mark == p.mark && was.rank == p.rank {
+				continue
 			}
-			continue
+			w = changed
 		}
-		was.supported = true
-		if was.mark == p.mark && was.rank == p.rank {
-			continue
-		}
-		if _, err := t.exec("update evidence set mark_k = ?, rank = ? where finding_k = ? and observation_k = ? and pair_k = ?", p.mark, p.rank, p.finding, p.observation, p.pair); err != nil {
+		if err := w.add(p.finding, p.observation, p.pair, p.mark, p.rank); err != nil {
 			return err
 		}
 	}
-	if err := w.flush(); err != nil {
+	if err := fresh.flush(); err != nil {
+		return err
+	}
+	if err := changed.flush(); err != nil {
 		return err
 	}
 	return t.touchCases(proofs)
@@ -318,7 +322,8 @@ func (t *tx) writeProofs(proofs []proof, have *held) error {
 // that the store has without being held are held afterwards: another place's
 // may have the same key.
 func (t *tx) writeFindings(proofs []proof, have *held) error {
-	w := t.numbers("findings", "k, object_k, constituent_k, asset_k, port, proto_k, place_k, first_t", " on conflict (k) do nothing")
+	const columns = "k, object_k, constituent_k, asset_k, port, proto_k, place_k, first_t"
+	w := t.numbers("findings", columns, " on conflict (k) do nothing")
 	var fresh []int64
 	var last int64 = -1
 	for i := range proofs {
@@ -326,8 +331,7 @@ func (t *tx) writeFindings(proofs []proof, have *held) error {
 		if _, known := have.first[p.finding]; known || p.finding == last {
 			continue
 		}
-		s := p.site
-		if err := w.add(p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from); err != nil {
+		if err := w.add(p.findingRow()...); err != nil {
 			return err
 		}
 		fresh, last = append(fresh, p.finding), p.finding
@@ -338,21 +342,22 @@ func (t *tx) writeFindings(proofs []proof, have *held) error {
 	if w.wrote < int64(len(fresh)) {
 		for part := range slices.Chunk(fresh, 400) {
 			where, args := t.d.among("k", part)
-			if err := have.read(t, where, args, true); err != nil {
+			if err := have.read(t, where, args); err != nil {
 				return err
 			}
 		}
 	}
+	earlier := t.numbers("findings", columns, " on conflict (k) do update set first_t = excluded.first_t")
 	for i := range proofs {
 		p := &proofs[i]
 		if first, known := have.first[p.finding]; known && p.site.from < first {
 			have.first[p.finding] = p.site.from
-			if _, err := t.exec("update findings set first_t = ? where k = ?", p.site.from, p.finding); err != nil {
+			if err := earlier.add(p.findingRow()...); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return earlier.flush()
 }
 
 // matched: most facts meet nothing, so their places need not be read. It is
@@ -399,10 +404,10 @@ func (w *Work) SettleAssets() error {
 	if err != nil {
 		return err
 	}
-	if err := t.writeProofs(proofs, have); err != nil {
+	if err := t.dropUnproved(have, proofs); err != nil {
 		return err
 	}
-	return t.dropUnproved(have)
+	return t.writeProofs(proofs, have)
 }
 
 // pairsOf are the pairs of the sites' facts.
@@ -447,37 +452,46 @@ func (t *tx) heldOn(assets, declared []int64) (*held, error) {
 	for owner, as := range owners {
 		for part := range slices.Chunk(as, 400) {
 			where, args := t.d.among("asset_k", part)
-			if err := have.read(t, "constituent_k = "+itoa(owner)+" and "+where, args, false); err != nil {
+			if err := have.read(t, "constituent_k = "+itoa(owner)+" and "+where, args); err != nil {
 				return have, err
 			}
 		}
 	}
 	for _, c := range declared {
-		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", nil, false); err != nil {
+		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", nil); err != nil {
 			return have, err
 		}
 	}
 	return have, nil
 }
 
-// dropUnproved removes evidence that nothing supports now.
-func (t *tx) dropUnproved(have *held) error {
+// dropUnproved removes what is held and what none of the proofs supports now.
+func (t *tx) dropUnproved(have *held, proofs []proof) error {
+	if len(have.rows) == 0 {
+		return nil
+	}
+	want := make(map[proofKey]bool, len(proofs))
+	for i := range proofs {
+		want[proofs[i].key()] = true
+	}
 	touched := map[int64]bool{}
-	for k, row := range have.rows {
-		if row.supported {
+	for k := range have.rows {
+		if want[k] {
 			continue
 		}
+		delete(have.rows, k)
 		touched[k.finding] = true
 		if _, err := t.exec("delete from evidence where finding_k = ? and observation_k = ? and pair_k = ?", k.finding, k.observation, k.pair); err != nil {
 			return err
 		}
 	}
-	if err := t.touchFound(keysOf(touched)); err != nil {
-		return err
-	}
 	for f := range touched {
-		if _, err := t.exec("delete from findings where k = ? and not exists (select 1 from evidence where finding_k = ?)", f, f); err != nil {
+		n, err := t.exec("delete from findings where k = ? and not exists (select 1 from evidence where finding_k = ?)", f, f)
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			delete(have.first, f)
 		}
 	}
 	return nil
