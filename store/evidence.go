@@ -258,7 +258,7 @@ func (p *proof) findingRow() []int64 {
 	return []int64{p.finding, p.object, s.constituent, s.asset, s.port, s.proto, s.place, s.from}
 }
 
-// read adds the findings of a condition of our own, and then their evidence: of
+// read adds the findings of a condition, and then their evidence: of
 // a join a planner might read all there is.
 func (h *held) read(t *tx, where string, args []any) error {
 	var ks []int64
@@ -452,13 +452,13 @@ func (t *tx) heldOn(assets, declared []int64) (*held, error) {
 	for owner, as := range owners {
 		for part := range slices.Chunk(as, 400) {
 			where, args := t.d.among("asset_k", part)
-			if err := have.read(t, "constituent_k = "+itoa(owner)+" and "+where, args); err != nil {
+			if err := have.read(t, where+" and constituent_k = ?", append(args, owner)); err != nil {
 				return have, err
 			}
 		}
 	}
 	for _, c := range declared {
-		if err := have.read(t, "constituent_k = "+itoa(c)+" and asset_k = 0", nil); err != nil {
+		if err := have.read(t, "asset_k = 0 and constituent_k = ?", []any{c}); err != nil {
 			return have, err
 		}
 	}
