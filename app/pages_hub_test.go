@@ -213,3 +213,35 @@ func TestPagesOfEvents(t *testing.T) {
 		})
 	})
 }
+
+// TestPagesOfFeeds: how feeds fare, and who may let one be fetched.
+func TestPagesOfFeeds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place string) {
+		r := readWorld(t, place)
+		r.all([]look{
+			{"lead", "/feeds", 200, "/feeds/cisa-kev|Off|No feed is on|/feeds/bulk/enable", ""},
+			{"lead", "/feeds?q=kev", 200, "/feeds/cisa-kev", "/feeds/euvd"},
+			{"lead", "/feeds?state=fresh", 200, "No feed matches", "cisa-kev"},
+			{"auditor", "/feeds/cisa-kev", 200, "Off: nothing is fetched|Nobody changed it", "Enable</button>"},
+			{"lead", "/feeds/nosuch", 404, "not for you", ""},
+			{"viewer", "/feeds", 404, "not for you", "cisa-kev"},
+			{"viewer", "/feeds/cisa-kev", 404, "not for you", "Off"},
+		})
+		if got := r.post("auditor", "/feeds/bulk/enable", url.Values{"id": {"cisa-kev"}}); got.Code != 404 {
+			t.Errorf("an auditor enables: %d", got.Code)
+		}
+		for _, act := range []string{"enable", "run"} {
+			if got := r.post("lead", "/feeds/bulk/"+act, url.Values{"id": {"cisa-kev"}, "next": {"/feeds/cisa-kev"}}); got.Code != 303 || got.Header().Get("Location") != "/feeds/cisa-kev" {
+				t.Errorf("%s: %d %s", act, got.Code, got.Body)
+			}
+		}
+		r.all([]look{
+			{"lead", "/feeds/cisa-kev", 200, "Being fetched, or about to be|Fetch now|Feed run by lead", "Enable</button>"},
+			{"lead", "/feeds?state=waiting", 200, "/feeds/cisa-kev", ""},
+		})
+		if got := r.post("lead", "/feeds/bulk/disable", url.Values{"id": {"cisa-kev"}}); got.Code != 303 {
+			t.Errorf("disable: %d", got.Code)
+		}
+		r.all([]look{{"lead", "/feeds/cisa-kev", 200, "Off: nothing is fetched|Feed disable by lead", "Fetch now"}})
+	})
+}

@@ -154,6 +154,30 @@ func (sc *Scoped) EnableFeed(ctx context.Context, name string, on bool) error {
 	})
 }
 
+// AskFeed makes a feed that is on due at once: whoever fetches takes it next.
+func (sc *Scoped) AskFeed(ctx context.Context, name string) error {
+	if err := sc.may("feed run"); err != nil {
+		return err
+	}
+	return sc.s.update(ctx, func(t *tx) error {
+		fs, err := feeds(t, sc.s.opt.Feeds, "f.name = ?", name)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(fs, func(f vedette.Feed) bool { return f.Name == name })
+		if i < 0 {
+			return vedette.NotFound("feed %s", name)
+		}
+		if !fs[i].Enabled {
+			return vedette.Refused("the feed %s is off: enable it", name)
+		}
+		if _, err := t.exec("update fetches set next_at = 0 where name = ?", name); err != nil {
+			return err
+		}
+		return t.event(sc.did("feed run", name, nil))
+	})
+}
+
 // DueFeeds are the feeds that are to be fetched now.
 func (y *System) DueFeeds(ctx context.Context, now time.Time) ([]vedette.Feed, error) {
 	return feeds(reader{y.s, ctx}, nil, "f.enabled = 1 and coalesce(h.next_at, 0) <= ?", us(now))

@@ -38,6 +38,7 @@ func (p *Pages) Routes() []face.Route {
 		p.userRoutes(),
 		p.accountRoutes(),
 		p.openRoutes(),
+		p.feedRoutes(),
 		caseList.routes(p),
 		findingList.routes(p),
 		assetList.routes(p),
