@@ -31,7 +31,7 @@ const (
 var backupTables = []string{"meta", "seqs", "terms", "markings", "sources", "documents", "blocks", "intakes", "objects", "claims", "heads", "vals", "edges",
 	"names", "affected", "exploited", "aliases", "epss", "epss_now", "constituents", "assets", "asset_users", "facts", "fact_names", "observations", "coverage",
 	"pairs", "findings", "evidence", "todo", "events", "seals", "counters", "users", "tokens", "passwords", "totps", "recoveries", "passkeys", "subjects",
-	"surveys", "parts", "observed", "stops", "refusals", "optouts", "schedules", "confirmed", "mark_sets", "cases", "case_changes", "publications", "editions", "deliveries", "reminders", "delivery_tries", "hooks", "decisions", "feeds", "fetches"}
+	"surveys", "parts", "observed", "stops", "refusals", "optouts", "schedules", "confirmed", "mark_sets", "cases", "case_ids", "case_changes", "publications", "editions", "deliveries", "reminders", "delivery_tries", "hooks", "decisions", "feeds", "fetches"}
 
 // BackupHeader says what a backup is of.
 type BackupHeader struct {

@@ -109,9 +109,9 @@ func (sc *Scoped) SetCase(ctx context.Context, id string, ch CaseChange) (vedett
 
 // casesNamed are the cases of ids, each once; one that is absent or forbidden is refused.
 func (sc *Scoped) casesNamed(ctx context.Context, ids []string) (rows []caseAt, refused []NotDone, err error) {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	if ids, err = sc.currentIDs(ctx, ids); err != nil {
+		return nil, nil, err
+	}
 	if rows, err = sc.caseRows(ctx, ids); err != nil {
 		return nil, nil, err
 	}

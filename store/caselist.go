@@ -439,7 +439,11 @@ func (sc *Scoped) findingsOf(ctx context.Context, constituent, object int64) ([]
 
 // Case is one case; absent and forbidden look the same.
 func (sc *Scoped) Case(ctx context.Context, id string) (vedette.Case, error) {
-	rows, err := sc.caseRows(ctx, []string{id})
+	ids, err := sc.currentIDs(ctx, []string{id})
+	if err != nil {
+		return vedette.Case{}, err
+	}
+	rows, err := sc.caseRows(ctx, ids)
 	if err != nil {
 		return vedette.Case{}, err
 	}
@@ -447,6 +451,31 @@ func (sc *Scoped) Case(ctx context.Context, id string) (vedette.Case, error) {
 		return vedette.Case{}, vedette.NotFound("case %s", id)
 	}
 	return rows[0].Case, nil
+}
+
+// currentIDs are the ids of cases as they are now: one from before the weakness
+// got its CVE is that of the case it became.
+func (sc *Scoped) currentIDs(ctx context.Context, ids []string) (out []string, err error) {
+	now := map[string]string{}
+	for part := range slices.Chunk(ids, 200) {
+		args := make([]any, len(part))
+		for i, id := range part {
+			args[i] = id
+		}
+		if err := sc.reader(ctx).each("select i.id, s.id from case_ids i join cases s on s.k = i.case_k where i.id in (?"+strings.Repeat(", ?", len(part)-1)+")", args, func(scan func(...any) error) error {
+			var was, is string
+			err := scan(&was, &is)
+			now[was] = is
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range ids {
+		out = append(out, cmp.Or(now[id], id))
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // caseRows are cases by their ids, those that the reader sees.

@@ -137,10 +137,10 @@ func (y *System) Drafted(ctx context.Context, kind string, objects []int64) (map
 // DropDrafts takes the drafts of constituents back that have nothing to tell any
 // more. A publication that nobody approved goes with its last edition.
 func (y *System) DropDrafts(ctx context.Context, kind, weakness string, constituents []string, why string) error {
-	id := publicationID(kind, weakness)
 	return y.s.update(ctx, func(t *tx) error {
 		var k int64
-		if found, err := one(t, "select k from publications where id = ?", []any{id}, &k); err != nil || !found {
+		var id string
+		if found, err := one(t, "select p.k, p.id from publications p left join objects o on o.k = p.object_k where p.kind = ? and coalesce(o.id, '') = ?", []any{kind, weakness}, &k, &id); err != nil || !found {
 			return err
 		}
 		dropped := int64(0)

@@ -17,18 +17,18 @@ func (sc *Scoped) SaveDraft(ctx context.Context, kind, weakness string, editions
 		return p, false, err
 	}
 	var object int64
-	canonical := ""
+	canonical, id := "", ""
 	if weakness != "" {
 		if object, canonical, err = sc.object(ctx, weakness); err != nil {
 			return p, false, err
 		}
 	}
 	err = sc.s.update(ctx, func(t *tx) error {
-		changed, err = t.saveDraft(kind, canonical, object, sc.p.Name, editions)
+		id, changed, err = t.saveDraft(kind, canonical, object, sc.p.Name, editions)
 		if err != nil || !changed {
 			return err
 		}
-		return t.event(sc.did("publication draft", publicationID(kind, canonical), map[string]string{"editions": itoa(int64(len(editions)))}))
+		return t.event(sc.did("publication draft", id, map[string]string{"editions": itoa(int64(len(editions)))}))
 	})
 	if err != nil {
 		return p, false, err
@@ -37,7 +37,7 @@ func (sc *Scoped) SaveDraft(ctx context.Context, kind, weakness string, editions
 	if err != nil {
 		return p, changed, err
 	}
-	p, err = again.Publication(ctx, publicationID(kind, canonical))
+	p, err = again.Publication(ctx, id)
 	return p, changed, err
 }
 
@@ -45,22 +45,22 @@ func publicationID(kind, weakness string) string {
 	return fmt.Sprintf("P-%010x", uint64(hash64(kind+" "+weakness))>>24)
 }
 
-func (t *tx) saveDraft(kind, weakness string, object int64, author string, editions []vedette.Edition) (changed bool, err error) {
+func (t *tx) saveDraft(kind, weakness string, object int64, author string, editions []vedette.Edition) (id string, changed bool, err error) {
 	var k, version int64
 	var state string
-	found, err := one(t, "select k, version, state from publications where object_k = ? and kind = ?", []any{object, kind}, &k, &version, &state)
+	found, err := one(t, "select k, id, version, state from publications where object_k = ? and kind = ?", []any{object, kind}, &k, &id, &version, &state)
 	if err != nil {
-		return false, err
+		return id, false, err
 	}
 	now := us(t.Now())
 	if !found {
 		if k, err = t.reserve("publications", 1); err != nil {
-			return false, err
+			return id, false, err
 		}
-		version = 1
+		id, version = publicationID(kind, weakness), 1
 		if _, err := t.exec("insert into publications(k, id, kind, object_k, number, version, state, author, drafted_at, approver, reason) values (?,?,?,?,'',1,'draft',?,?,'','')",
-			k, publicationID(kind, weakness), kind, object, author, now); err != nil {
-			return false, err
+			k, id, kind, object, author, now); err != nil {
+			return id, false, err
 		}
 	} else if state != string(vedette.PublicationDraft) {
 		version++
@@ -68,14 +68,14 @@ func (t *tx) saveDraft(kind, weakness string, object int64, author string, editi
 	for _, e := range editions {
 		same, err := t.saveEdition(k, version, e, now)
 		if err != nil {
-			return false, err
+			return id, false, err
 		}
 		changed = changed || !same
 	}
 	if changed && found && state == string(vedette.PublicationDraft) {
 		_, err = t.exec("update publications set author = ?, drafted_at = ? where k = ?", author, now, k)
 	}
-	return changed, err
+	return id, changed, err
 }
 
 // saveEdition keeps the draft of one constituent, unless it says what its draft

@@ -127,5 +127,8 @@ func (t *tx) moveObject(from, to int64) error {
 	if err := t.rederive([]int64{to}); err != nil {
 		return err
 	}
+	if err := t.rekey(from, to); err != nil {
+		return err
+	}
 	return t.todo(StageVulnerability, false, from, to) // the old one has no ranges left: its findings go
 }

@@ -45,6 +45,7 @@ var publicRows = map[string]string{
 	"schedules":      "select coalesce(c.id, ''), h.class, h.every_us, h.hours, h.next_at, h.principal from schedules h left join constituents c on c.k = h.constituent_k",
 	"confirmed":      "select o.id, c.at from confirmed c join objects o on o.k = c.object_k",
 	"cases":          "select s.id, o.id, c.id, s.state, s.to_check, s.opened_at, s.changed_at, coalesce(s.closed_at, 0), s.reopened, s.assignee, s.note, s.principal from cases s join objects o on o.k = s.object_k join constituents c on c.k = s.constituent_k",
+	"case_ids":       "select i.id, s.id from case_ids i join cases s on s.k = i.case_k",
 	"case_changes":   "select h.event_k, s.id, h.was, h.now_is from case_changes h join cases s on s.k = h.case_k",
 	"publications":   "select p.id, p.kind, coalesce(o.id, ''), p.number, p.version, p.state, p.author, p.drafted_at, p.approver, coalesce(p.approved_at, 0), p.reason from publications p left join objects o on o.k = p.object_k",
 	"editions":       "select p.id, c.id, e.version, e.state, e.level, " + markColumns + ", e.drafted_at, coalesce(e.deadline_at, 0), e.says, e.body from editions e join publications p on p.k = e.publication_k join constituents c on c.k = e.constituent_k join markings m on m.k = e.mark_k",

@@ -21,3 +21,6 @@ create table case_changes(event_k bigint not null, case_k bigint not null, was t
 -- before know no other; a rebuild says it again.
 alter table exploited add column status text not null default 'confirmed';
 insert into todo(stage, key, urgent) select 7, constituent_k * 1099511627776 + object_k, 0 from cases;
+-- The ids under which cases were known before their weakness got its CVE.
+create table case_ids(id text primary key, case_k bigint not null);
+create index case_ids_case on case_ids(case_k);
