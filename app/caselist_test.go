@@ -16,19 +16,7 @@ import (
 // filters narrow it; counting agrees.
 func TestCaseLists(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, place string) {
-		w := newWorld(t, place)
-		w.do(&constituentApply{File: w.file("c.yaml", worldConstituency)})
-		w.importText("inventory.csv", worldInventory)
-		var cves strings.Builder
-		var ids []string
-		for i := range 12 {
-			ids = append(ids, fmt.Sprintf("CVE-2026-%d", 2000+i))
-			cves.WriteString(worldCVE(ids[i], "2026-02-02T00:00:00Z", "9.1.4"))
-		}
-		w.importText("cves.jsonl", cves.String())
-		for i, id := range ids { // each from a day of its own
-			w.importText("k.json", strings.ReplaceAll(worldKEV(fmt.Sprintf("2026-02-20T%02d:00:00Z", i), ids[:i+1]...), `"`+id+`","vendorProject":"Examplesoft","product":"Access Gateway","vulnerabilityName":"Examplesoft Access Gateway Code Execution","dateAdded":"2026-02-18"`, `"`+id+`","vendorProject":"Examplesoft","product":"Access Gateway","vulnerabilityName":"Examplesoft Access Gateway Code Execution","dateAdded":"2026-02-`+fmt.Sprint(10+i)+`"`))
-		}
+		w := manyCases(t, place)
 		ctx := context.Background()
 		manager := vedette.Principal{Name: "manager", Roles: []vedette.Role{vedette.Manager}, Constituents: []string{"bravo"}}
 		list := func(p vedette.Principal, f store.CaseFilter) (out []string) {
@@ -101,4 +89,22 @@ func TestCaseLists(t *testing.T) {
 			t.Error("any text is a cursor")
 		}
 	})
+}
+
+// manyCases has twelve weaknesses at two constituents, each exploited since a day of its own.
+func manyCases(t *testing.T, place string) *world {
+	w := newWorld(t, place)
+	w.do(&constituentApply{File: w.file("c.yaml", worldConstituency)})
+	w.importText("inventory.csv", worldInventory)
+	var cves strings.Builder
+	var ids []string
+	for i := range 12 {
+		ids = append(ids, fmt.Sprintf("CVE-2026-%d", 2000+i))
+		cves.WriteString(worldCVE(ids[i], "2026-02-02T00:00:00Z", "9.1.4"))
+	}
+	w.importText("cves.jsonl", cves.String())
+	for i, id := range ids { // each from a day of its own
+		w.importText("k.json", strings.ReplaceAll(worldKEV(fmt.Sprintf("2026-02-20T%02d:00:00Z", i), ids[:i+1]...), `"`+id+`","vendorProject":"Examplesoft","product":"Access Gateway","vulnerabilityName":"Examplesoft Access Gateway Code Execution","dateAdded":"2026-02-18"`, `"`+id+`","vendorProject":"Examplesoft","product":"Access Gateway","vulnerabilityName":"Examplesoft Access Gateway Code Execution","dateAdded":"2026-02-`+fmt.Sprint(10+i)+`"`))
+	}
+	return w
 }

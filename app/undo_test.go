@@ -47,18 +47,7 @@ func TestManyAtOnceAndUndo(t *testing.T) {
 			return done, refused, undo
 		}
 		triaged, closed, who, note := vedette.CaseTriaged, vedette.CaseClosed, "analyst", "a secret remark"
-		events := func() int {
-			es, err := w.run(lea).sc.Events(ctx, store.EventFilter{Limit: 1000})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range es {
-				if strings.Contains(fmt.Sprint(e.Detail), note) {
-					t.Errorf("an event tells the note: %+v", e)
-				}
-			}
-			return len(es)
-		}
+		events := func() int { return w.eventsWithout(note) }
 		n := events()
 		done, refused, first := set(analyst, store.CaseChange{State: &triaged, Assignee: &who, Note: &note}, a, b, a, "C-000000000000")
 		if done != 2 || len(refused) != 1 || first == 0 || events() != n+1 {
@@ -92,17 +81,42 @@ func TestManyAtOnceAndUndo(t *testing.T) {
 			t.Errorf("a lead undoes the undoing: %d, %v", done, err)
 		}
 		is("undone again", "triaged::a secret remark triaged:analyst:a secret remark")
-		_, _, shut := set(analyst, store.CaseChange{State: &closed, Reason: "the host is gone"}, b)
-		if _, _, _, err := w.run(analyst).sc.Undo(ctx, shut); err != nil {
-			t.Error(err)
-		}
-		if c, err := w.run(lea).sc.Case(ctx, b); err != nil || !c.Closed.IsZero() || c.State != vedette.CaseTriaged {
-			t.Errorf("opened again: %+v, %v", c, err)
-		}
-		if _, _, _, err := w.run(lea).sc.Undo(ctx, 1); !errors.Is(err, vedette.ErrNotFound) {
-			t.Errorf("an event that changed no case: %v", err)
-		}
 	})
+}
+
+// eventsWithout counts the events, none of which tells a text.
+func (w *world) eventsWithout(text string) int {
+	w.t.Helper()
+	es, err := w.run(lea).sc.Events(context.Background(), store.EventFilter{Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range es {
+		if strings.Contains(fmt.Sprint(e.Detail), text) {
+			w.t.Errorf("an event tells %q: %+v", text, e)
+		}
+	}
+	return len(es)
+}
+
+// TestUndoOpens: a case that was closed by mistake is as it was.
+func TestUndoOpens(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.fill()
+	ctx, id, closed := context.Background(), vedette.CaseID("bravo", "CVE-2026-1001"), vedette.CaseClosed
+	_, _, shut, err := w.run(lea).sc.SetCases(ctx, []string{id}, store.CaseChange{State: &closed, Reason: "the host is gone"})
+	if err == nil {
+		_, _, _, err = w.run(lea).sc.Undo(ctx, shut)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := w.run(lea).sc.Case(ctx, id); err != nil || !c.Closed.IsZero() || c.State != vedette.CaseNew {
+		t.Errorf("opened again: %+v, %v", c, err)
+	}
+	if _, _, _, err := w.run(lea).sc.Undo(ctx, 1); !errors.Is(err, vedette.ErrNotFound) {
+		t.Errorf("an event that changed no case: %v", err)
+	}
 }
 
 // TestCaseSetReadsIDs: ids come as words of stdin, too; what is refused is partial.
