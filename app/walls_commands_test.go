@@ -58,7 +58,7 @@ var lines = map[policy.Act][]string{
 	"survey run":         {"alpha --dry-run", "canaryb --dry-run", "nosuch --dry-run"},
 	"survey optout list": {""}, "survey schedule list": {""}, "config show": {""}, "config describe": {""},
 	"survey host": {"www.canaryb.example --yes"}, "survey stop": {"SURVEY"}, "survey resume": {""}, "survey optout add": {"192.0.2.9 --reason r"}, "survey optout remove": {"192.0.2.9"},
-	"survey schedule set": {"canaryb --every 24h"}, "finding retest": {"F --detach"}, "job list": nil, "job retry": {"1"}, "job cancel": {"1"}, "serve": nil, "worker": nil, "lab serve": nil,
+	"survey schedule set": {"canaryb --every 24h"}, "finding retest": {"F --detach"}, "job list": nil, "job retry": {"1"}, "job cancel": {"1"}, "demo": nil, "serve": nil, "worker": nil, "lab serve": nil,
 
 	"feed list": {"", "--state off"}, "feed show": {"cisa-kev", "nosuch"}, "feed apply": {"/dev/null"}, "feed enable": {"cisa-kev"}, "feed disable": {"cisa-kev"}, "feed run": {"cisa-kev"},
 	"import": {"/dev/null"}, "constituent apply": {"/dev/null"}, "finding add": {"CVE-2026-1001 www.canaryb.example --reason r"},
