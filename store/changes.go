@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vedette-hub/vedette"
@@ -40,7 +41,7 @@ type looked struct{ t, constituent, k, asset int64 }
 
 // changesRead bounds how many rows one page of changes reads: one that finds too
 // little of what was asked for ends early, and goes on where it ended.
-const changesRead = 20_000
+const changesRead = 5_000
 
 // Changes lists the places on constituents' own assets where something else is
 // seen now than at a time, the newest change first. next is where to go on, ""
@@ -56,17 +57,23 @@ func (sc *Scoped) Changes(ctx context.Context, f ChangeFilter) (out []Changed, n
 			return nil, "", vedette.Invalid("no list of changes goes on at %q", f.After)
 		}
 	}
-	only := sc.own("o.constituent_k")
-	if f.Constituent != "" {
+	only, one := sc.own("o.constituent_k"), f.Constituent != ""
+	if one {
 		k, err := sc.constituentKey(q, f.Constituent)
 		if err != nil {
 			return nil, "", err
 		}
 		only = "o.constituent_k = " + itoa(k)
+	} else if !sc.all && len(sc.cons) == 1 {
+		only, one = "o.constituent_k = "+itoa(sc.cons[0]), true
+	}
+	columns := []string{"from_t", "closed_t"}
+	if f.What == "vanished" {
+		columns = columns[1:] // the last that happened there is an end
 	}
 	batch := max(f.Limit, 200)
 	for read := 0; read < changesRead; read += batch {
-		rows, err := sc.looked(q, only, us(f.Since), at, batch)
+		rows, err := sc.looked(q, columns, only, one, us(f.Since), at, batch)
 		if err != nil {
 			return nil, "", err
 		}
@@ -94,13 +101,21 @@ func (sc *Scoped) Changes(ctx context.Context, f ChangeFilter) (out []Changed, n
 func (l looked) cursor() string { return fmt.Sprintf("%d.%d.%d", l.t, l.constituent, l.k) }
 
 // looked reads what began or ended since a time, the newest first, behind a row.
-func (sc *Scoped) looked(q querier, only string, since int64, behind looked, limit int) (rows []looked, err error) {
-	part := func(column string) string {
-		return "select * from (select o." + column + " as t, o.constituent_k as c, o.k as k, o.asset_k as a from observations o where o." + column + " >= ? and (o." + column + ", o.constituent_k, o.k) < (?, ?, ?) and o.asset_k > 0 and " +
-			only + " and " + sc.seen("o.mark_k") + " order by o." + column + " desc, o.constituent_k desc, o.k desc limit ?) " + column
+// What is only of one constituent is read along its own index.
+func (sc *Scoped) looked(q querier, columns []string, only string, one bool, since int64, behind looked, limit int) (rows []looked, err error) {
+	var parts []string
+	var args []any
+	for _, column := range columns {
+		t := "o." + column
+		order, after := t+", o.constituent_k, o.k", []any{behind.t, behind.constituent, behind.k}
+		if one {
+			order, after = t+", o.k", []any{behind.t, behind.k}
+		}
+		parts = append(parts, "select * from (select "+t+" as t, o.constituent_k as c, o.k as k, o.asset_k as a from observations o where "+t+" >= ? and ("+order+") < (?"+strings.Repeat(", ?", len(after)-1)+") and o.asset_k > 0 and "+
+			only+" and "+sc.seen("o.mark_k")+" order by "+strings.ReplaceAll(order, ",", " desc,")+" desc limit ?) "+column)
+		args = append(append(append(args, since), after...), limit)
 	}
-	args := []any{since, behind.t, behind.constituent, behind.k, limit}
-	err = q.each(part("from_t")+" union all "+part("closed_t")+" order by 1 desc, 2 desc, 3 desc limit ?", append(append(args, args...), limit), func(scan func(...any) error) error {
+	err = q.each(strings.Join(parts, " union all ")+" order by 1 desc, 2 desc, 3 desc limit ?", append(args, limit), func(scan func(...any) error) error {
 		var r looked
 		err := scan(&r.t, &r.constituent, &r.k, &r.asset)
 		rows = append(rows, r)
@@ -130,7 +145,7 @@ func (sc *Scoped) placesSince(q querier, only string, since int64, rows []looked
 		}
 		if err := q.each(`select o.asset_k, o.constituent_k, o.port, o.proto_k, o.check_k, o.place_k, coalesce(c.id, ''), a.id, coalesce(p.text, ''), t.text, coalesce(l.text, ''), o.k, o.from_t, coalesce(o.closed_t, 0), f.body
 			from observations o join assets a on a.k = o.asset_k join facts f on f.k = o.fact_k join terms t on t.k = o.check_k left join constituents c on c.k = o.constituent_k left join terms p on p.k = o.proto_k left join terms l on l.k = o.place_k
-			where o.asset_k in `+ints(part)+" and a.owner_k = o.constituent_k and (o.from_t >= ? or o.closed_t >= ?) and "+only+" and "+sc.seen("o.mark_k")+" order by 1, 2, 3, 4, 5, 6, o.from_t", []any{since, since}, func(scan func(...any) error) error {
+			where o.asset_k in `+ints(part)+" and a.owner_k = o.constituent_k and (+o.from_t >= ? or +o.closed_t >= ?) and "+only+" and "+sc.seen("o.mark_k")+" order by 1, 2, 3, 4, 5, 6, o.from_t", []any{since, since}, func(scan func(...any) error) error {
 			var s spot
 			var c Changed
 			var k, from, closed int64

@@ -278,7 +278,7 @@ func (sc *Scoped) Deliveries(ctx context.Context, id string) ([]vedette.Delivery
 // Unsent are the deliveries that failed for good, and those that wait after a
 // try that failed, oldest first: what a person has to look at.
 func (sc *Scoped) Unsent(ctx context.Context, limit int) ([]vedette.Delivery, error) {
-	return sc.deliveries(ctx, "(d.state = 'failed' or d.state = 'queued' and d.error <> '')", nil, "d.k", limit)
+	return sc.deliveries(ctx, "d.state in ('failed', 'queued') and (d.state = 'failed' or d.error <> '')", nil, "d.k", limit)
 }
 
 func (sc *Scoped) deliveries(ctx context.Context, where string, args []any, order string, limit int) ([]vedette.Delivery, error) {

@@ -123,7 +123,7 @@ func (t *tx) saveEdition(publication, version int64, e vedette.Edition, now int6
 // seenEdition: staff read drafts, a constituent what was approved for it. An
 // edition above the reader's markings is not there.
 func (sc *Scoped) seenEdition() string {
-	where := sc.own("e.constituent_k") + " and e.constituent_k > 0 and " + sc.seen("e.mark_k")
+	where := sc.own("e.constituent_k") + " and +e.constituent_k > 0 and " + sc.seen("e.mark_k")
 	if !sc.p.Has(vedette.Analyst, vedette.Lead) {
 		where += " and e.state <> 'draft'"
 	}

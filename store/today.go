@@ -46,8 +46,8 @@ func (sc *Scoped) CaseCounts(ctx context.Context, f CaseFilter) ([]CaseCount, er
 		return by[g]
 	}
 	now := us(sc.s.Now())
-	if err := l.q.each("select c.id, s.state, s.ruling_k, count(*), sum(case when s.due_t < ? then 1 else 0 end), sum(case when s.assignee = '' then 1 else 0 end), min(s.due_t), min(s.opened_at) from cases s join constituents c on c.k = s.constituent_k where "+
-		l.kept+" group by c.id, s.state, s.ruling_k", append([]any{now}, l.args...), func(scan func(...any) error) error {
+	if err := l.q.each("select max(c.id), s.state, s.ruling_k, count(*), sum(case when s.due_t < ? then 1 else 0 end), sum(case when s.assignee = '' then 1 else 0 end), min(s.due_t), min(s.opened_at) from cases s join constituents c on c.k = +s.constituent_k where "+
+		l.kept+" group by s.constituent_k, s.state, s.ruling_k", append([]any{now}, l.args...), func(scan func(...any) error) error {
 		var g group
 		var c CaseCount
 		var ruling, due, opened int64
@@ -146,7 +146,7 @@ func (sc *Scoped) Touched(ctx context.Context, constituent string, limit int) (o
 		objects = append(objects, r.object)
 	}
 	if err := l.q.each("select x.object_k, o.id, min(x.since) from exploited x join objects o on o.k = x.object_k where "+stands+" and "+sc.seen("x.mark_k")+" and (x.object_k in "+ints(distinctKeys(objects))+
-		" or exists (select 1 from cases s join constituents c on c.k = s.constituent_k where s.object_k = x.object_k and "+l.kept+")) group by x.object_k, o.id order by 3 desc, 2 desc", l.args, func(scan func(...any) error) error {
+		" or exists (select 1 from cases s join constituents c on c.k = +s.constituent_k where s.object_k = x.object_k and "+l.kept+")) group by x.object_k, o.id order by 3 desc, 2 desc", l.args, func(scan func(...any) error) error {
 		var e Touched
 		var since int64
 		err := scan(&e.object, &e.Weakness, &since)
