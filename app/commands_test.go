@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/vedette-hub/vedette/config"
 	"github.com/vedette-hub/vedette/face"
 	"github.com/vedette-hub/vedette/face/web"
 	"github.com/vedette-hub/vedette/policy"
@@ -58,7 +61,7 @@ func TestEveryCommandHasARow(t *testing.T) {
 		}
 	}
 	routes := map[policy.Act]bool{}
-	for _, rt := range allRoutes() {
+	for _, rt := range allRoutes(t) {
 		routes[rt.Act] = true
 		if _, ok := policy.Find(rt.Act); !ok {
 			t.Errorf("the route %s %s has no row %q", rt.Method, rt.Path, rt.Act)
@@ -113,7 +116,16 @@ func words(line string) []string {
 }
 
 // allRoutes is the table of all routes, without what serves them.
-func allRoutes() []face.Route {
-	p := web.New(nil, nil, nil)
-	return slices.Concat(p.Routes(), p.DemoRoutes(nil))
+func allRoutes(t *testing.T) []face.Route {
+	t.Helper()
+	w := newWorld(t, t.TempDir())
+	h, err := newHub(context.Background(), w.store, config.Survey{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.server(h.counter(config.Config{}), config.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(s.Routes, web.New(nil, nil, nil).DemoRoutes(nil))
 }

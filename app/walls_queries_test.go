@@ -61,6 +61,18 @@ func (w *world) queries(p vedette.Principal, x targets) []string {
 			if err != nil {
 				w.t.Error(err)
 			}
+		case "Changes":
+			for _, c := range []string{"", "alpha"} {
+				if _, _, err := sc.Changes(ctx, store.ChangeFilter{Constituent: c, Limit: 10}); err != nil {
+					w.t.Error(err)
+				}
+			}
+		case "Vulnerabilities":
+			for _, f := range []store.VulnerabilityFilter{{Limit: 10}, {Exploited: true, Limit: 10}, {Touching: true, Limit: 10}, {Words: "code", Limit: 10}} {
+				if _, _, _, err := sc.Vulnerabilities(ctx, f); err != nil {
+					w.t.Error(err)
+				}
+			}
 		default:
 			if read != nil {
 				read(ctx, sc, x)
@@ -109,6 +121,7 @@ var unwalled = []struct{ part, table, column, why string }{
 	{"from asset_users u join assets a", "", "owner_k", "the owner is just who the reader is not"},
 	{"left join assets a on a.k =", "assets", "owner_k", "the name of the asset of a row that is within the wall"},
 	{"select distinct a.k, o.constituent_k from assets a join observations o", "assets", "owner_k", "an asset is found by what is within the wall on it"},
+	{"from counters where kind_k = ", "counters", "constituent_k", "of one constituent, whose key was found within the wall"},
 	{"from events", "events", "constituent_k", "one's own acts, or of the whole hub for who reads all"},
 }
 
@@ -166,6 +179,7 @@ func excepted(q, table, column string) bool {
 
 // scans are queries that read a large table whole, with the reason.
 var scans = []struct{ part, table, why string }{
+	{"count(*) as n from assets where 1 = 1 and 1 = 1 group by owner_k", "assets", "how many assets each constituent has, for who serves all: from the index alone"},
 	{"group by fact_k) o join fact_names", "observations", "counts all software within the wall"},
 	{"select a.name_k, o.id from affected a", "affected", "all names that sources speak of, for proposals"},
 	{"select a.name_k, o.id from affected a", "objects", "the same"},
