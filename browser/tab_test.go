@@ -178,7 +178,7 @@ func (b *tab) theme(name string) {
 // find is a script that finds what a person sees: links, buttons and fields by
 // their names. It answers where the first one is, scrolled into view.
 const find = `async (what, name) => {
-	const kinds = {link: "a[href]", button: "button, summary, input[type=submit]", field: "input:not([type=hidden]), select, textarea", any: "a[href], button, summary, input, select, textarea"};
+	const kinds = {link: "a[href]", submit: "button:not([type=button]):not([popovertarget])", button: "button, summary, input[type=submit]", field: "input:not([type=hidden]), select, textarea", any: "a[href], button, summary, input, select, textarea"};
 	const wanted = new RegExp(name, "i");
 	const shown = (e) => e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && !e.disabled;
 	const named = (e) => (e.getAttribute("aria-label") ?? (e.labels?.length ? e.labels[0].textContent : e.textContent)).replace(/\s+/g, " ").trim();
@@ -187,7 +187,7 @@ const find = `async (what, name) => {
 	e.scrollIntoView({block: "center"});
 	await new Promise((done) => setTimeout(done, 50));
 	const r = e.getClientRects()[0];
-	return {x: r.x + r.width / 2, y: r.y + r.height / 2, name: named(e), leads: e.tagName === "A" || (e.tagName !== "SUMMARY" && !!e.form && e.type !== "button")};
+	return {x: r.x + r.width / 2, y: r.y + r.height / 2, name: named(e), leads: e.tagName === "A" || e.type === "submit" && !!e.form && !e.hasAttribute("popovertarget")};
 }`
 
 type place struct {

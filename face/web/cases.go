@@ -78,8 +78,9 @@ var caseList = &list[vedette.Case]{
 		return d.Cases(ctx, f)
 	},
 	bulk: []bulk{
-		{key: "state", text: "Set state", hot: "e", act: "case set", form: stateForm, do: setCases},
-		{key: "assign", text: "Assign", hot: "a", act: "case set", form: assignForm, do: setCases},
+		{key: "state", text: "Set state", hot: "e", act: "case set", form: stateForm, do: setOnly("state", "reason")},
+		{key: "assign", text: "Assign", hot: "a", act: "case set", form: assignForm, do: setOnly("assignee")},
+		{key: "close", text: "Close", hot: "c", act: "case set", form: closeForm, do: closeCases},
 	},
 }
 
@@ -105,6 +106,25 @@ func caseTitle(c vedette.Case) string {
 		return c.Weakness
 	}
 	return c.Title
+}
+
+// setOnly changes cases by some fields of the form: the acts of a list share one
+// form, and none may do what another asks.
+func setOnly(fields ...string) func(context.Context, face.Desk, []string, url.Values) (string, int64, error) {
+	return func(ctx context.Context, d face.Desk, ids []string, form url.Values) (string, int64, error) {
+		own := url.Values{}
+		for _, f := range fields {
+			if v, ok := form[f]; ok {
+				own[f] = v
+			}
+		}
+		return setCases(ctx, d, ids, own)
+	}
+}
+
+// closeCases closes cases for a reason.
+func closeCases(ctx context.Context, d face.Desk, ids []string, form url.Values) (string, int64, error) {
+	return setCases(ctx, d, ids, url.Values{"state": {string(vedette.CaseClosed)}, "reason": {form.Get("closing")}})
 }
 
 // setCases changes the state, the assignee or the note of cases.
