@@ -76,7 +76,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 .PHONY: browser
 browser: assets ## walk through the pages in Chromium, check them with axe, try injections (needs Chromium and npm)
 	VEDETTE_TEST_BROWSER="$${VEDETTE_TEST_BROWSER:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}" \
-		$(GO) test -count=1 -v -timeout 20m ./browser
+		$(GO) test -tags long -count=1 -v -timeout 20m ./browser
 
 .PHONY: daemons
 daemons: ## survey 20 real daemons on loopback beside nmap -sV (installs Debian packages; needs root)

@@ -493,6 +493,9 @@ func (optoutAdd) Help() string {
 
 // Run keeps the opt-out.
 func (c *optoutAdd) Run(r *run) error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return fmt.Errorf("%w: --reason says who asked, and why", errUsage)
+	}
 	d, err := r.desk()
 	if err != nil {
 		return err
